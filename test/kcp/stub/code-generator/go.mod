@@ -1,0 +1,3 @@
+module github.com/kcp-dev/code-generator/v3
+
+go 1.26.0
