@@ -9,5 +9,6 @@
 //
 // +k8s:deepcopy-gen=package
 // +k8s:openapi-gen=true
+// +k8s:openapi-model-package=io.kcp.tmc.v1alpha1
 // +groupName=tmc.kcp.io
 package v1alpha1

@@ -1,0 +1,127 @@
+# Everything a developer runs. Needs Go, git and make; demo, up and the integration tests also need kubectl.
+# The environment is described in test/env, the checks in CONTRIBUTING.md.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GEN      := go tool -modfile=tools/gen/go.mod
+LINT     := go tool -modfile=tools/lint/go.mod golangci-lint-kube-api-linter
+HEADER   := tools/gen/boilerplate.go.txt
+ENVCMD   := go run ./test/env/cmd/tmcenv
+ENVSIZE  := $(if $(SHARDS),--shards=$(SHARDS)) $(if $(MEMBERS),--members=$(MEMBERS))
+UNIT     := ./apis/... ./cmd/... ./openapi/... ./pkg/... ./test/env/... ./tools/...
+COVERDIR := $(CURDIR)/bin/coverage
+FUZZTIME ?= 30s
+COVERMIN ?= 0
+
+# What is generated, for verify.
+GENERATED := 'apis/**/zz_generated*' apis/manifests openapi docs/reference
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## Build bin/tmc-apiserver.
+	go build -o bin/tmc-apiserver ./cmd/tmc-apiserver
+
+.PHONY: demo
+demo: ## Start everything, register the members, show a tenant's view, leave it running.
+	$(ENVCMD) demo $(ENVSIZE)
+
+.PHONY: up
+up: ## Start kcp, members and tmc-apiserver, and wait until they are ready (SHARDS=2, MEMBERS=n).
+	$(ENVCMD) up $(ENVSIZE)
+
+.PHONY: down
+down: ## Stop and remove what demo and up started.
+	$(ENVCMD) down
+
+.PHONY: test
+test: ## Unit and integration tests, with the coverage of both merged.
+	rm -rf $(COVERDIR)
+	$(MAKE) --no-print-directory test-unit
+	$(MAKE) --no-print-directory test-integration
+	$(MAKE) --no-print-directory cover
+
+.PHONY: test-unit
+test-unit: ## Unit tests, with the race detector.
+	rm -rf $(COVERDIR)/unit && mkdir -p $(COVERDIR)/unit
+	go test -race -cover -covermode=atomic $(UNIT) -args -test.gocoverdir=$(COVERDIR)/unit
+
+.PHONY: test-integration
+test-integration: ## Integration tests against real kcp and real members, the server built with coverage counters.
+	rm -rf $(COVERDIR)/integration && mkdir -p $(COVERDIR)/integration
+	TMC_COVERDIR=$(COVERDIR)/integration go test -count=1 -timeout=30m ./test/integration/...
+
+.PHONY: cover
+cover: ## Print the coverage of the last test runs (COVERMIN=90 makes less than that an error).
+	@dirs=$$(find $(COVERDIR)/unit $(COVERDIR)/integration -name 'covmeta.*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd, -); \
+	go tool covdata textfmt -i="$$dirs" -o $(COVERDIR)/profile.txt; \
+	go run ./tools/coverage -min=$(COVERMIN) $(COVERDIR)/profile.txt
+
+.PHONY: bench
+bench: ## Benchmarks, each with its reference method in the same run.
+	go test -run='^$$' -bench=. -benchmem -timeout=60m ./apis/... ./cmd/... ./pkg/... ./test/...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s).
+	@grep -rlE --include='*_test.go' '^func Fuzz' apis cmd pkg | while read -r file; do \
+		grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$file" | while read -r _ name; do \
+			echo "fuzz $$name in $$(dirname "$$file")"; \
+			go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## Run the linters. The first run builds golangci-lint, about two minutes.
+	$(LINT) run ./...
+	$(LINT) run --config=.golangci-api.yml ./apis/tmc/...
+
+.PHONY: generate
+generate: ## Generate everything that is generated: deepcopy, schemas, OpenAPI, reference pages.
+	$(GEN) controller-gen object:headerFile=$(HEADER) paths=./apis/tmc/...
+	$(GEN) controller-gen crd paths=./apis/tmc/... output:crd:dir=apis/manifests/crds
+	$(GEN) openapi-gen --go-header-file=$(HEADER) --output-model-name-file=zz_generated.model_name.go \
+		--output-dir=openapi --output-pkg=github.com/kcp-dev/tmc/openapi --output-file=zz_generated.openapi.go \
+		--report-filename=/dev/null ./apis/tmc/v1alpha1
+	$(GEN) openapi-gen --go-header-file=$(HEADER) \
+		--output-dir=openapi --output-pkg=github.com/kcp-dev/tmc/openapi --output-file=zz_generated.openapi.go \
+		--report-filename=/dev/null ./apis/tmc/v1alpha1 k8s.io/apimachinery/pkg/apis/meta/v1 \
+		k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version k8s.io/apimachinery/pkg/api/resource
+	go run ./tools/schemagen
+	mkdir -p docs/reference && go run ./tools/apidocs > docs/reference/api.md
+	go run ./tools/flagdocs > docs/reference/flags.md
+
+.PHONY: verify
+verify: verify-lite lint ## Everything that must hold before a change lands, but for the tests.
+
+.PHONY: verify-lite
+verify-lite: verify-generated verify-layers vet ## verify without the linters.
+
+.PHONY: verify-generated
+verify-generated: generate ## Fail when generated files differ from what is committed.
+	@changes=$$(git status --porcelain --untracked-files=all -- $(GENERATED)); \
+	if [[ -n "$$changes" ]]; then \
+		printf 'Generated files are not up to date. Run make generate and commit:\n%s\n' "$$changes" >&2; \
+		git --no-pager diff --stat -- $(GENERATED) >&2; \
+		exit 1; \
+	fi
+
+.PHONY: verify-layers
+verify-layers: ## Fail when a package reaches one that it must not.
+	go run ./tools/layers
+
+.PHONY: vet
+vet: ## Run go vet and check go.mod.
+	go vet ./...
+	go mod tidy -diff
+
+.PHONY: clean
+clean: ## Remove what build and test left. Binaries of the environment are in the user's cache folder.
+	rm -rf bin

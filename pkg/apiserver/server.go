@@ -1,0 +1,157 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/mux"
+	"k8s.io/apiserver/pkg/server/routes"
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/klog/v2"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+)
+
+// Component is a part of the process that runs beside the server.
+type Component struct {
+	// Name is for people.
+	Name string
+	// Run returns when the context ends, and not before unless something is wrong.
+	Run func(ctx context.Context) error
+}
+
+// Server serves views and runs components.
+type Server struct {
+	generic *genericapiserver.GenericAPIServer
+
+	mu      sync.Mutex
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+}
+
+// New puts the server together. Nothing runs yet.
+func (c CompletedConfig) New() (*Server, error) {
+	generic, err := c.generic.New("tmc-apiserver", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, fmt.Errorf("creating the API server: %w", err)
+	}
+	if err := generic.InstallAPIGroup(c.apiGroup()); err != nil {
+		return nil, fmt.Errorf("installing API group %s: %w", tmcv1alpha1.GroupName, err)
+	}
+	installMetrics(generic.Handler.NonGoRestfulMux, c.config.Metrics)
+	server := &Server{generic: generic}
+	for _, component := range c.config.Backend.Components {
+		if err := generic.AddPostStartHook("tmc-"+component.Name, server.startHook(component)); err != nil {
+			return nil, fmt.Errorf("adding component %s: %w", component.Name, err)
+		}
+	}
+	if end := c.config.Backend.EndWatches; end != nil {
+		if err := generic.AddPreShutdownHook("tmc-end-watches", c.endWatchesHook(end)); err != nil {
+			return nil, fmt.Errorf("adding the end of watches: %w", err)
+		}
+	}
+	return server, nil
+}
+
+func (c CompletedConfig) apiGroup() *genericapiserver.APIGroupInfo {
+	gv := tmcv1alpha1.SchemeGroupVersion()
+	group := genericapiserver.NewDefaultAPIGroupInfo(gv.Group, c.scheme, metav1.ParameterCodec, c.codecs)
+	group.NegotiatedSerializer = textCodecs{c.codecs}
+	group.VersionedResourcesStorageMap[gv.Version] = map[string]rest.Storage{}
+	for name, storage := range c.config.Backend.Storage {
+		group.VersionedResourcesStorageMap[gv.Version][name] = storage
+	}
+	return &group
+}
+
+// installMetrics shows the server's own registry beside the global one, in which the libraries' metrics are.
+func installMetrics(paths *mux.PathRecorderMux, own metrics.KubeRegistry) {
+	// This registers the metrics of the libraries; the handler that comes with it is not wanted.
+	routes.DefaultMetrics{}.Install(mux.NewPathRecorderMux("unused"))
+	both := prometheus.Gatherers{legacyregistry.DefaultGatherer, own}
+	paths.Handle("/metrics", metrics.HandlerFor(both, metrics.HandlerOpts{ErrorHandling: metrics.ContinueOnError}))
+}
+
+// endWatchesHook waits as long as the server goes on serving normally. Watches that ended sooner would come back.
+func (c CompletedConfig) endWatchesHook(end func()) genericapiserver.PreShutdownHookFunc {
+	return func() error {
+		if c.delay > 0 {
+			<-c.config.Clock.After(c.delay)
+		}
+		end()
+		return nil
+	}
+}
+
+// startHook starts a component on its own, so that /readyz does not wait for it to end.
+func (s *Server) startHook(component Component) genericapiserver.PostStartHookFunc {
+	return func(hook genericapiserver.PostStartHookContext) error {
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			err := component.Run(hook.Context)
+			if hook.Context.Err() != nil {
+				return
+			}
+			s.fail(fmt.Errorf("component %s ended: %w", component.Name, orUnexpected(err)))
+		}()
+		return nil
+	}
+}
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return fmt.Errorf("it returned without being asked to")
+	}
+	return err
+}
+
+func (s *Server) fail(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop(cause)
+	}
+}
+
+// Run serves until the context ends, then shuts down in good order: watches are ended, requests in flight are waited
+// for, and components are stopped last.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.mu.Lock()
+	s.stop = stop
+	s.mu.Unlock()
+
+	logger := klog.FromContext(ctx)
+	logger.Info("Started serving", "address", s.Address())
+	err := s.generic.PrepareRun().RunWithContext(ctx)
+	s.running.Wait()
+	if cause := context.Cause(ctx); err == nil && cause != nil && ctx.Err() != nil && cause != context.Canceled { //nolint:errorlint // the plain value means an ordinary end
+		err = cause
+	}
+	if err != nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	logger.Info("Stopped serving")
+	return nil
+}
+
+// Address returns where the server listens.
+func (s *Server) Address() string { return s.generic.SecureServingInfo.Listener.Addr().String() }
+
+// Handler returns the whole handler chain.
+func (s *Server) Handler() http.Handler { return s.generic.Handler }
+
+// ListedPaths returns every path that the server has a handler for.
+func (s *Server) ListedPaths() []string { return s.generic.ListedPaths() }

@@ -1,0 +1,77 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Options say what to prepare, for whom, and whether in earnest.
+type Options struct {
+	// ProviderWorkspace is the path of the workspace that holds the APIExport.
+	ProviderWorkspace string
+	// WorkspaceType is the path and name of the type that the provider workspace has or gets.
+	WorkspaceType string
+	// ServerUser is the user name with which tmc-apiserver meets kcp.
+	ServerUser string
+	// TenantGroup is the group whose members may bind the export.
+	TenantGroup string
+	// DryRun shows what would change and writes nothing.
+	DryRun bool
+	// Timeout bounds the whole run.
+	Timeout time.Duration
+}
+
+// Validate reports every problem at once, by the name of the flag.
+func (o *Options) Validate() error {
+	// A path is at least one segment; workspaces other than root live below another one.
+	const segment = `[a-z0-9]([-a-z0-9]*[a-z0-9])?`
+	path := regexp.MustCompile(`^` + segment + `(:` + segment + `)*$`)
+
+	var errs []error
+	if !path.MatchString(o.ProviderWorkspace) {
+		errs = append(errs, fmt.Errorf("--provider-workspace=%q is not a workspace path such as root:tmc", o.ProviderWorkspace))
+	}
+	if !path.MatchString(o.WorkspaceType) || !strings.Contains(o.WorkspaceType, ":") {
+		errs = append(errs, fmt.Errorf("--provider-workspace-type=%q is not a path and a name such as root:universal", o.WorkspaceType))
+	}
+	errs = append(errs,
+		validateSubject("--server-user", o.ServerUser, "the common name of tmc-apiserver's client certificate"),
+		validateSubject("--tenant-group", o.TenantGroup, "the group that may use TMC"))
+	if o.ServerUser == "system:anonymous" {
+		errs = append(errs, errors.New("--server-user=system:anonymous would give the server's rights to everybody"))
+	}
+	if o.TenantGroup == "system:unauthenticated" {
+		errs = append(errs, errors.New("--tenant-group=system:unauthenticated would let anybody bind the export"))
+	}
+	if o.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("--timeout=%s must be more than 0", o.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+// validateSubject refuses what no user or group is called, and what would reach into kcp's own prefix.
+func validateSubject(flag, value, remedy string) error {
+	switch {
+	case value == "":
+		return fmt.Errorf("%s is required: %s", flag, remedy)
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("%s=%q holds a control character", flag, value)
+	case strings.HasPrefix(value, "apis.kcp.io:binding:"):
+		return fmt.Errorf("%s=%q must be given without kcp's prefix apis.kcp.io:binding:", flag, value)
+	}
+	return nil
+}
+
+// parentAndName splits the path of a workspace; parent is empty for a root.
+func parentAndName(path string) (parent, name string) {
+	if i := strings.LastIndex(path, ":"); i >= 0 {
+		return path[:i], path[i+1:]
+	}
+	return "", path
+}

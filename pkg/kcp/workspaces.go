@@ -1,0 +1,164 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kcp
+
+import (
+	"maps"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
+	"github.com/kcp-dev/sdk/apis/core"
+
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Workspaces knows the workspaces with an active binding to the export, by name and by path. A path may be used
+// again after a deletion: it then means the workspace that bound last. It is safe for concurrent use.
+type Workspaces struct {
+	exportName string
+
+	mu       sync.RWMutex
+	bound    map[logicalcluster.Name]boundWorkspace
+	byPath   map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time
+	handlers []func(logicalcluster.Name)
+}
+
+type boundWorkspace struct {
+	path     logicalcluster.Path
+	endpoint string
+	since    metav1.Time
+}
+
+func newWorkspaces(exportName string) *Workspaces {
+	return &Workspaces{
+		exportName: exportName,
+		bound:      map[logicalcluster.Name]boundWorkspace{},
+		byPath:     map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time{},
+	}
+}
+
+// AddHandler adds a function that is told when a workspace is bound, no longer bound, or has another path.
+func (w *Workspaces) AddHandler(handler func(logicalcluster.Name)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.handlers = append(w.handlers, handler)
+}
+
+// Bound reports whether the workspace has an active binding to the export.
+func (w *Workspaces) Bound(name logicalcluster.Name) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	_, bound := w.bound[name]
+	return bound
+}
+
+// Path returns the path of a bound workspace.
+func (w *Workspaces) Path(name logicalcluster.Name) (logicalcluster.Path, bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	found, bound := w.bound[name]
+	return found.path, bound && !found.path.Empty()
+}
+
+// Name returns the name of the bound workspace at a path.
+func (w *Workspaces) Name(path logicalcluster.Path) (logicalcluster.Name, bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var newest logicalcluster.Name
+	var since metav1.Time
+	for name, at := range w.byPath[path] {
+		if newest == "" || since.Before(&at) || (since.Equal(&at) && name > newest) {
+			newest, since = name, at
+		}
+	}
+	return newest, newest != ""
+}
+
+// All returns the bound workspaces with their paths. Of several workspaces at one path only the one that Name returns
+// has it; the others have none.
+func (w *Workspaces) All() map[logicalcluster.Name]logicalcluster.Path {
+	w.mu.RLock()
+	bound := maps.Clone(w.bound)
+	w.mu.RUnlock()
+	out := make(map[logicalcluster.Name]logicalcluster.Path, len(bound))
+	for name, found := range bound {
+		out[name] = found.path
+		if owner, _ := w.Name(found.path); owner != name {
+			out[name] = logicalcluster.None
+		}
+	}
+	return out
+}
+
+func (w *Workspaces) endpoint(name logicalcluster.Name) (string, bool) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	found, bound := w.bound[name]
+	return found.endpoint, bound
+}
+
+// refresh looks at the bindings of a workspace anew.
+func (w *Workspaces) refresh(name logicalcluster.Name, bindings *Index[*apisv1alpha2.APIBinding]) {
+	if w.set(name, bindings) {
+		w.mu.RLock()
+		handlers := w.handlers
+		w.mu.RUnlock()
+		for _, handler := range handlers {
+			handler(name)
+		}
+	}
+}
+
+func (w *Workspaces) set(name logicalcluster.Name, bindings *Index[*apisv1alpha2.APIBinding]) (changed bool) {
+	w.mu.Lock() // held while the index is read, so that the last refresh sees the newest
+	defer w.mu.Unlock()
+	before, wasBound := w.bound[name]
+	after, isBound := w.activeBinding(name, bindings)
+	if before == after && wasBound == isBound {
+		return false
+	}
+	delete(w.bound, name)
+	delete(w.byPath[before.path], name)
+	if len(w.byPath[before.path]) == 0 {
+		delete(w.byPath, before.path)
+	}
+	if !isBound {
+		return true
+	}
+	w.bound[name] = after
+	if after.path.Empty() {
+		return true
+	}
+	if w.byPath[after.path] == nil {
+		w.byPath[after.path] = map[logicalcluster.Name]metav1.Time{}
+	}
+	w.byPath[after.path][name] = after.since
+	return true
+}
+
+func (w *Workspaces) activeBinding(name logicalcluster.Name, bindings *Index[*apisv1alpha2.APIBinding]) (boundWorkspace, bool) {
+	for _, binding := range bindings.all(name) {
+		if !w.active(binding) {
+			continue
+		}
+		_, endpoint, _ := bindings.find(workspace.Key{Workspace: name, Name: binding.Name})
+		return boundWorkspace{
+			path:     logicalcluster.NewPath(binding.Annotations[core.LogicalClusterPathAnnotationKey]),
+			endpoint: endpoint,
+			since:    binding.CreationTimestamp,
+		}, true
+	}
+	return boundWorkspace{}, false
+}
+
+// active says whether a binding gives access. Conditions do not count: a binding that is bound stays so while, for
+// example, a newer schema waits to be bound.
+func (w *Workspaces) active(binding *apisv1alpha2.APIBinding) bool {
+	export := binding.Spec.Reference.Export
+	return export != nil && export.Name == w.exportName &&
+		binding.DeletionTimestamp == nil && binding.Status.Phase == apisv1alpha2.APIBindingPhaseBound
+}

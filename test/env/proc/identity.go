@@ -1,0 +1,62 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package proc
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+const (
+	// Fields of /proc/<pid>/stat after the name, which is in parentheses and may hold anything.
+	statState     = 0
+	statStartTime = 19
+	tailBytes     = 64 << 10
+	bootIDFile    = "/proc/sys/kernel/random/boot_id"
+)
+
+// identify reads what tells the process with that pid from every other. A zombie counts as gone: it holds no port and
+// no file, and only waits for its parent.
+func identify(pid int) (identity, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return identity{}, fmt.Errorf("identifying process %d: %w", pid, err)
+	}
+	_, after, found := strings.Cut(string(data[max(0, strings.LastIndexByte(string(data), ')')):]), ") ")
+	fields := strings.Fields(after)
+	if !found || len(fields) <= statStartTime {
+		return identity{}, fmt.Errorf("identifying process %d: its stat file is malformed", pid)
+	}
+	if fields[statState] == "Z" || fields[statState] == "X" {
+		return identity{}, fmt.Errorf("identifying process %d: %w", pid, os.ErrProcessDone)
+	}
+	boot, err := os.ReadFile(bootIDFile)
+	if err != nil {
+		return identity{}, fmt.Errorf("reading the machine's boot id: %w", err)
+	}
+	return identity{PID: pid, Start: fields[statStartTime], Boot: strings.TrimSpace(string(boot))}, nil
+}
+
+// tail reads the last lines of a file, and says so when there are none.
+func tail(path string, lines int) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return "(no log: " + err.Error() + ")"
+	}
+	defer file.Close() //nolint:errcheck // only read from
+	if info, err := file.Stat(); err == nil && info.Size() > tailBytes {
+		if _, err := file.Seek(-tailBytes, io.SeekEnd); err != nil {
+			return "(no log: " + err.Error() + ")"
+		}
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return "(no log: " + err.Error() + ")"
+	}
+	all := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

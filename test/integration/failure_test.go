@@ -1,0 +1,106 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/test/integration/framework"
+)
+
+// unknownWithin is what the design promises; the rest is for a busy machine.
+const unknownWithin = 40 * time.Second
+
+// TestFLT01And03MemberThatStopsTurnsUnknown stops a member in two ways: hung, and dead.
+func TestFLT01And03MemberThatStopsTurnsUnknown(t *testing.T) {
+	t.Parallel()
+	const member = failingMember
+	owner := suite.NewTenant(t, "failing")
+	suite.Register(t, owner, member)
+	before := owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
+
+	tests := []struct {
+		name          string
+		stop, recover func(t *testing.T)
+	}{
+		{"hung", func(t *testing.T) { suite.Signal(t, "member-"+member, syscall.SIGSTOP) }, func(t *testing.T) { suite.Signal(t, "member-"+member, syscall.SIGCONT) }},
+		{"dead", func(t *testing.T) { suite.Kill(t, "member-"+member) }, func(t *testing.T) { suite.Restart(t, "member-"+member) }},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.stop(t)
+			start := time.Now()
+			after := owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown)
+			took := time.Since(start).Round(100 * time.Millisecond)
+			t.Logf("the row turned Unknown after %s", took)
+			if took > 2*unknownWithin {
+				t.Errorf("the row turned Unknown after %s, want about %s", took, unknownWithin)
+			}
+			if !equality.Semantic.DeepEqual(before.Status.Capacity, after.Status.Capacity) || after.Status.Version != before.Status.Version {
+				t.Errorf("the last figures are lost: %+v, before %+v", after.Status, before.Status)
+			}
+			if after.Status.ObservationTime == nil || after.Status.ObservationTime.Time.After(start.Add(2*time.Second)) {
+				t.Errorf("the observation time %v is later than the stop at %v", after.Status.ObservationTime, start)
+			}
+			othersAreReady(t)
+			tc.recover(t)
+			owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
+		})
+	}
+}
+
+func othersAreReady(t *testing.T) {
+	t.Helper()
+	for _, other := range sharedMembers {
+		row, err := suite.Acme.Client.Status(t.Context(), other)
+		if err != nil {
+			t.Errorf("reading %s while another member is away: %v", other, err)
+			continue
+		}
+		if !meta.IsStatusConditionTrue(row.Status.Conditions, tmcv1alpha1.ConditionReady) {
+			t.Errorf("%s is not ready while another member is away: %+v", other, row.Status.Conditions)
+		}
+	}
+}
+
+// TestSecondRegistrationOfAClusterIsRefused covers FLT-23: within a workspace, and across two of them.
+func TestFLT23SecondRegistrationOfAClusterIsRefused(t *testing.T) {
+	t.Parallel()
+	const member = spareMember
+	owner, rival := suite.NewTenant(t, "owner"), suite.NewTenant(t, "rival")
+	suite.Register(t, owner, member)
+	owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
+
+	suite.RegisterAs(t, owner, member, "again")
+	message := owner.Client.WaitForRegistration(t, "again", tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember)
+	t.Logf("within the workspace: %s", message)
+
+	suite.RegisterAs(t, rival, member, "mine")
+	message = rival.Client.WaitForRegistration(t, "mine", tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember)
+	t.Logf("across workspaces: %s", message)
+	for _, secret := range []string{owner.Workspace, owner.Cluster, owner.Name} {
+		if contains(message, secret) {
+			t.Errorf("the message names the other tenant: %s", message)
+		}
+	}
+
+	owner.Kubectl.MustRun(t, "delete", "clusterregistration", member, "again")
+	rival.Client.WaitForStatus(t, "mine", tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
+	framework.Eventually(t, "the first owner's rows to go", framework.MemberTimeout, func(ctx context.Context) error {
+		names, err := owner.Client.StatusNames(ctx)
+		if err == nil && len(names) > 0 {
+			err = fmt.Errorf("it still sees %v", names)
+		}
+		return err
+	})
+}
