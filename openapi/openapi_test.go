@@ -13,7 +13,7 @@ import (
 // TestDefinitions checks that every kind is there under its API name, described, and that no reference dangles.
 func TestDefinitions(t *testing.T) {
 	t.Parallel()
-	definitions := GetOpenAPIDefinitions(func(path string) spec.Ref { return spec.MustCreateRef(path) })
+	definitions := GetOpenAPIDefinitions(spec.MustCreateRef)
 	for _, kind := range []string{"ClusterRegistration", "ClusterGrant", "ClusterStatus"} {
 		for _, name := range []string{"io.kcp.tmc.v1alpha1." + kind, "io.kcp.tmc.v1alpha1." + kind + "List"} {
 			if _, found := definitions[name]; !found {

@@ -146,8 +146,9 @@ func quote(value string) (string, error) {
 }
 
 func decode(name string, data []byte) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	for i, document := range bytes.Split(data, []byte("\n---\n")) {
+	documents := bytes.Split(data, []byte("\n---\n"))
+	objects := make([]*unstructured.Unstructured, 0, len(documents))
+	for i, document := range documents {
 		asJSON, err := yaml.YAMLToJSONStrict(document)
 		if err != nil {
 			return nil, fmt.Errorf("decoding document %d of %s: %w", i+1, name, err)

@@ -59,7 +59,7 @@ func TestCommandRefusesBadFlags(t *testing.T) {
 		},
 		"a kubeconfig that is none":    {args: []string{"--kubeconfig=" + broken}, want: []string{"loading --kubeconfig="}},
 		"a group of everybody":         {args: []string{"--kubeconfig=x", "--tenant-group=system:unauthenticated"}, want: []string{"let anybody bind"}},
-		"a subject with kcp's prefix":  {args: []string{"--kubeconfig=x", "--server-user=apis.kcp.io:binding:a"}, want: []string{"without kcp's prefix"}},
+		"a subject with kcp's prefix":  {args: []string{"--kubeconfig=x", "--server-user=apis.kcp.io:binding:a"}, want: []string{"must be given without it"}},
 		"an argument that nobody uses": {args: []string{"now"}, want: []string{"unknown command"}},
 	}
 	for name, tc := range tests {

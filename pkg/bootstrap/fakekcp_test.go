@@ -5,11 +5,11 @@ package bootstrap
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -184,7 +184,7 @@ func (k *fakeKCP) store(verb, path string, object map[string]any) {
 	case object["kind"] == "Workspace", object["kind"] == "CachedResource" && !k.gateOff:
 		object["status"] = map[string]any{"phase": "Ready"}
 	}
-	object["metadata"].(map[string]any)["resourceVersion"] = fmt.Sprint(len(k.writes))
+	object["metadata"].(map[string]any)["resourceVersion"] = strconv.Itoa(len(k.writes))
 	k.objects[path] = object
 }
 
@@ -234,6 +234,6 @@ func answer(w http.ResponseWriter, code int, object any) {
 func fail(w http.ResponseWriter, code int, reason metav1.StatusReason, message string) {
 	answer(w, code, metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-		Status:   metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message, //nolint:gosec // an HTTP status
+		Status:   metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message,
 	})
 }

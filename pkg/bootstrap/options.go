@@ -63,7 +63,7 @@ func validateSubject(flag, value, remedy string) error {
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("%s=%q holds a control character", flag, value)
 	case strings.HasPrefix(value, "apis.kcp.io:binding:"):
-		return fmt.Errorf("%s=%q must be given without kcp's prefix apis.kcp.io:binding:", flag, value)
+		return fmt.Errorf("%s=%q starts with kcp's own prefix and must be given without it", flag, value)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type Audit struct {
 func (a Audit) Clean() bool { return len(a.Drift) == 0 && a.Miscounts == 0 }
 
 // Audit counts everything again from the packed records, reports by how much the sums had drifted and repairs them. It
-// holds up events meanwhile: about 20 ms for a million pods.
+// holds up events meanwhile: some 40 ns for each pod.
 func (c *Cluster) Audit() Audit {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -213,7 +213,7 @@ func (s *sliceSink) Add(raw any) error {
 	for _, e := range slice.Status.APIExportEndpoints {
 		url, err := validEndpoint(e.URL)
 		if err != nil {
-			s.logger.Error(err, "Left out endpoint", logkey.Endpoint, e.URL)
+			s.logger.Error(err, "Left out endpoint", logkey.Object, u.GetName()) // the URL may hold a password
 			continue
 		}
 		urls = append(urls, url)

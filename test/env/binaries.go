@@ -7,12 +7,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/kcp-dev/tmc/test/env/build"
+	"github.com/kcp-dev/tmc/test/env/pki"
 )
 
 const (
@@ -60,17 +60,26 @@ func versionFlags(version string) string {
 	return "-s -w " + strings.Join(flags, " ")
 }
 
-// buildTMC builds tmc-apiserver into the environment. It is the product, so the go command decides what is to be done.
-func (e *Environment) buildTMC(ctx context.Context) (string, error) {
-	path := filepath.Join(e.layout.bin(), processTMC)
-	if err := os.MkdirAll(e.layout.bin(), 0o700); err != nil {
+// buildTMC builds tmc-apiserver into dir. It is the product, so the go command decides what is to be done.
+func buildTMC(ctx context.Context, cache *build.Cache, repoDir, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making the folder for tmc-apiserver: %w", err)
 	}
-	e.say("building tmc-apiserver")
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", e.state.RepoDir, "-o", path, "./cmd/tmc-apiserver")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building tmc-apiserver: %w; the output was:\n%s", err, output)
+	err := cache.BuildInto(ctx, build.Set{
+		Name: processTMC, ModuleDir: repoDir, Packages: []string{"./cmd/tmc-apiserver"}, Commands: []string{processTMC},
+	}, dir)
+	return filepath.Join(dir, processTMC), err
+}
+
+// placeTMC copies a built tmc-apiserver into the environment, whose own it is from then on.
+func (e *Environment) placeTMC(built string) (string, error) {
+	data, err := os.ReadFile(built)
+	if err != nil {
+		return "", fmt.Errorf("reading the built tmc-apiserver: %w", err)
 	}
-	return path, nil
+	path := filepath.Join(e.layout.bin(), processTMC)
+	if err := pki.WriteSecret(path, data); err != nil {
+		return "", err
+	}
+	return path, os.Chmod(path, 0o700) //nolint:gosec // a command, for its owner
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/test/env/build"
 )
 
 // Tenants of the demo: the first one has the members, the second one sees none until a grant.
@@ -24,15 +26,36 @@ const (
 
 // UpAll starts everything: kcp, the members, and tmc-apiserver on a prepared provider workspace.
 func UpAll(ctx context.Context, o Options, tmc TMCOptions) (*Environment, error) {
-	e, err := Up(ctx, o)
-	if err != nil {
+	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	if p, err := e.table.Find(processTMC); err == nil && p.Running() {
-		e.say("tmc-apiserver is running already")
-		return e, nil
+	if found, err := Load(o.Dir); err == nil && found.tmcRunning() {
+		return Up(ctx, o) // which says that it is up already, or why not
 	}
-	if tmc.Binary, err = e.tmcBinary(ctx, &tmc); err != nil {
+	if tmc.Binary != "" {
+		return upAll(ctx, o, tmc)
+	}
+	// Built ahead of the environment that it is for: a mistake in it shows before anything is started.
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil { //nolint:gosec // binaries are no secret
+		return nil, fmt.Errorf("making the cache folder: %w", err)
+	}
+	dir, err := os.MkdirTemp(o.CacheDir, ".product-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder to build in: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // only space is lost
+	if tmc.Binary, err = buildTMC(ctx, &build.Cache{Dir: o.CacheDir, Out: o.Out, Clock: o.Clock}, o.RepoDir, dir); err != nil {
+		return nil, err
+	}
+	return upAll(ctx, o, tmc)
+}
+
+func upAll(ctx context.Context, o Options, tmc TMCOptions) (*Environment, error) {
+	e, err := Up(ctx, o)
+	if err != nil || e.tmcRunning() {
+		return e, err
+	}
+	if tmc.Binary, err = e.placeTMC(tmc.Binary); err != nil {
 		return nil, err
 	}
 	if err := e.InitTMC(ctx, tmc); err != nil {
@@ -40,6 +63,11 @@ func UpAll(ctx context.Context, o Options, tmc TMCOptions) (*Environment, error)
 	}
 	_, err = e.StartTMC(ctx, tmc)
 	return e, err
+}
+
+func (e *Environment) tmcRunning() bool {
+	p, err := e.table.Find(processTMC)
+	return err == nil && p.Running()
 }
 
 // Demo makes the two tenants on a running environment, registers every member with the first, and waits until the

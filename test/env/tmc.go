@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kcp-dev/tmc/test/env/build"
 	"github.com/kcp-dev/tmc/test/env/pki"
 	"github.com/kcp-dev/tmc/test/env/proc"
 )
@@ -113,7 +114,7 @@ func (e *Environment) tmcBinary(ctx context.Context, o *TMCOptions) (string, err
 	if o.Binary != "" {
 		return o.Binary, nil
 	}
-	return e.buildTMC(ctx)
+	return buildTMC(ctx, &build.Cache{Dir: e.state.CacheDir, Out: e.out, Clock: e.clock}, e.state.RepoDir, e.layout.bin())
 }
 
 func (o *TMCOptions) environment() []string {

@@ -17,6 +17,7 @@ import (
 
 const (
 	etcdStartTimeout = time.Minute
+	slowRequest      = time.Second
 	// walSegmentBytes keeps the preallocated log small; the default is 64 MiB, twice.
 	walSegmentBytes = 8 << 20
 )
@@ -38,6 +39,7 @@ func startEtcd(ctx context.Context, s settings) (*embed.Etcd, error) {
 	cfg.TickMs, cfg.ElectionMs = 100, 500
 	cfg.EnableGRPCGateway = false
 	cfg.LogLevel = "warn"
+	cfg.WarningUnaryRequestDuration = slowRequest // unset, every request counts as slow and is logged
 
 	etcd, err := embed.StartEtcd(cfg)
 	if err != nil {

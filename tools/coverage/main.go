@@ -44,7 +44,7 @@ func run(profiles []string, least float64, out io.Writer) error {
 	if len(blocks) == 0 {
 		return fmt.Errorf("the profiles %v hold no statements", profiles)
 	}
-	total, err := print(out, blocks)
+	total, err := list(out, blocks)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func excluded(file string) bool {
 		strings.Contains(file, "/tmc/test/") || strings.Contains(file, "/tmc/tools/")
 }
 
-func print(out io.Writer, blocks map[string]block) (sum, error) {
+func list(out io.Writer, blocks map[string]block) (sum, error) {
 	packages, total := map[string]sum{}, sum{}
 	for key, b := range blocks {
 		file, _, _ := strings.Cut(key, ":")

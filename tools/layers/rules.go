@@ -24,7 +24,7 @@ func table() []rule {
 	pure := []string{"pkg/capacity", "pkg/protoscan", "pkg/memberconfig", "pkg/health", "pkg/view", "pkg/workspace", "pkg/logkey"}
 	servers := []string{"k8s.io/client-go/...", "k8s.io/apiserver/...", "net/http/httputil", "google.golang.org/grpc/..."}
 
-	return []rule{
+	return append(layers(), []rule{
 		{
 			packages: ours,
 			never:    []string{"sigs.k8s.io/controller-runtime/...", "k8s.io/kubernetes/...", "github.com/kcp-dev/kcp/...", "github.com/kcp-dev/virtual-workspace-framework/..."},
@@ -58,10 +58,18 @@ func table() []rule {
 		},
 		{
 			packages: pure,
-			never: []string{"pkg/kcp/...", "pkg/fleet/...", "pkg/controller/...", "pkg/registry/...", "pkg/viewstore/...", "pkg/apiserver/...",
-				"pkg/door/...", "pkg/bootstrap/..."},
+			never: []string{
+				"pkg/kcp/...", "pkg/fleet/...", "pkg/controller/...", "pkg/registry/...", "pkg/viewstore/...", "pkg/apiserver/...",
+				"pkg/door/...", "pkg/bootstrap/...",
+			},
 			why: "lower layers do not know higher ones",
 		},
+	}...)
+}
+
+// layers returns the rules among our own packages.
+func layers() []rule {
+	return []rule{
 		{
 			packages: []string{"pkg/kcp/...", "pkg/fleet/...", "pkg/viewstore/...", "pkg/door/...", "pkg/bootstrap/..."},
 			never:    []string{"pkg/controller/...", "pkg/registry/...", "pkg/apiserver/...", "cmd/..."},

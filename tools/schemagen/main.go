@@ -23,11 +23,10 @@ import (
 	"slices"
 	"time"
 
+	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
-
-	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 )
 
 func main() {
@@ -71,7 +70,7 @@ func run(crds, schemas, export string, now time.Time, tracked func(file string) 
 			return err
 		}
 	}
-	if err := os.WriteFile(export, manifest, 0o644); err != nil { //nolint:gosec // a file of the source tree
+	if err := os.WriteFile(export, manifest, 0o644); err != nil {
 		return fmt.Errorf("writing the APIExport: %w", err)
 	}
 	return nil
@@ -116,7 +115,7 @@ func ensureSchema(folder string, crd *apiextensionsv1.CustomResourceDefinition, 
 	if err != nil {
 		return "", fmt.Errorf("encoding schema %s: %w", name, err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, name+".yaml"), data, 0o644); err != nil { //nolint:gosec // a file of the source tree
+	if err := os.WriteFile(filepath.Join(folder, name+".yaml"), data, 0o644); err != nil {
 		return "", fmt.Errorf("writing schema %s: %w", name, err)
 	}
 	return name, nil

@@ -96,26 +96,33 @@ type ClusterStatusStatus struct {
 // NodeSummary counts nodes.
 type NodeSummary struct {
 	// total is how many nodes the member has.
+	// +required
 	Total int64 `json:"total"`
 	// ready is how many of them are ready, cordoned ones included.
+	// +required
 	Ready int64 `json:"ready"`
 	// unschedulable is how many of them are cordoned.
+	// +required
 	Unschedulable int64 `json:"unschedulable"`
 }
 
 // PodSummary counts pods.
 type PodSummary struct {
 	// bound is how many pods have a node and have not ended.
+	// +required
 	Bound int64 `json:"bound"`
 	// pending is how many pods wait for a node.
+	// +required
 	Pending int64 `json:"pending"`
 }
 
 // FreeSlot is what is free on one node.
 type FreeSlot struct {
 	// resource is the resource of which this node has most free.
+	// +required
 	Resource corev1.ResourceName `json:"resource"`
 	// free is what is free on the node, of every resource.
+	// +required
 	Free corev1.ResourceList `json:"free"`
 }
 

@@ -95,6 +95,8 @@ const (
 	ReasonNothingSelected = "NothingSelected"
 	// ReasonNameCollision: a borrower already has a member of that name, from its own registrations or an older grant.
 	ReasonNameCollision = "NameCollision"
+	// ReasonNameTooLong: registration and grant together make a name that no object can have.
+	ReasonNameTooLong = "NameTooLong"
 	// ReasonInvalidSelector: clusterSelector cannot be parsed.
 	ReasonInvalidSelector = "InvalidSelector"
 )

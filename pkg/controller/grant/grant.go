@@ -79,9 +79,10 @@ type Controller struct {
 	engine *engine.Engine
 	kick   chan struct{}
 
-	mu      sync.RWMutex
-	lending view.Lending
-	written map[workspace.Key]written
+	resolving sync.Mutex // an older resolution must not replace a newer one
+	mu        sync.RWMutex
+	lending   view.Lending
+	written   map[workspace.Key]written
 }
 
 // written is the last status that was written, and on top of which version of the grant.
@@ -156,6 +157,8 @@ func (c *Controller) Run(ctx context.Context) {
 
 // Resolve decides anew who sees which member, and tells what differs.
 func (c *Controller) Resolve() {
+	c.resolving.Lock()
+	defer c.resolving.Unlock()
 	after := view.Resolve(view.Input{
 		Registrations: c.config.Registrations.List(),
 		Grants:        c.config.Grants.List(),

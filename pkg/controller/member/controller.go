@@ -15,6 +15,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/kcp-dev/logicalcluster/v3"
@@ -76,6 +77,7 @@ type Controller struct {
 
 	mu      sync.Mutex
 	members map[workspace.Key]*member
+	byUID   map[types.UID]map[workspace.Key]*member // the members that claim a cluster
 }
 
 // New returns a controller that works while Run runs.
@@ -89,7 +91,7 @@ func New(config Config) *Controller {
 	if config.OnChange == nil {
 		config.OnChange = func(workspace.Key) {}
 	}
-	c := &Controller{config: config, members: map[workspace.Key]*member{}}
+	c := &Controller{config: config, members: map[workspace.Key]*member{}, byUID: map[types.UID]map[workspace.Key]*member{}}
 	c.engine = engine.New(engine.Config{
 		Name: "member", Reconcile: c.Reconcile, Workers: 4, Clock: config.Clock, Metrics: config.Metrics,
 	})
@@ -177,10 +179,13 @@ func (c *Controller) forget(key workspace.Key) {
 	c.mu.Lock()
 	gone, found := c.members[key]
 	delete(c.members, key)
-	c.mu.Unlock()
+	var claimed types.UID
 	if found {
-		c.enqueueRivals(key, gone.identity.uid)
+		claimed = gone.identity.uid
+		c.setIdentity(gone, key, identity{})
 	}
+	c.mu.Unlock()
+	c.enqueueRivals(key, claimed)
 	c.config.OnChange(key)
 }
 

@@ -36,7 +36,8 @@ func (c *Controller) observe(m *member, key workspace.Key, connection memberconf
 		_, running := c.config.Fleet.State(key)
 		if !running {
 			// A refused or stopped member that leads elsewhere is another cluster, for all we know.
-			m.identity, m.observation = identity{}, view.Observation{}
+			c.setIdentity(m, key, identity{})
+			m.observation = view.Observation{}
 		}
 		c.mu.Unlock()
 		if !running {
@@ -67,6 +68,24 @@ func (c *Controller) stop(m *member, key workspace.Key) {
 	c.config.Fleet.Remove(key)
 }
 
+// setIdentity is called under the lock.
+func (c *Controller) setIdentity(m *member, key workspace.Key, now identity) {
+	if claims := c.byUID[m.identity.uid]; claims[key] == m {
+		delete(claims, key)
+		if len(claims) == 0 {
+			delete(c.byUID, m.identity.uid)
+		}
+	}
+	m.identity = now
+	if now.uid == "" {
+		return
+	}
+	if c.byUID[now.uid] == nil {
+		c.byUID[now.uid] = map[workspace.Key]*member{}
+	}
+	c.byUID[now.uid][key] = m
+}
+
 // learn takes over which cluster a member is.
 func (c *Controller) learn(m *member, key workspace.Key, state view.Observation) {
 	if state.ClusterUID == "" {
@@ -75,7 +94,7 @@ func (c *Controller) learn(m *member, key workspace.Key, state view.Observation)
 	learned := identity{uid: state.ClusterUID, root: state.VerifiedRoot}
 	c.mu.Lock()
 	before := m.identity
-	m.identity = learned
+	c.setIdentity(m, key, learned)
 	c.mu.Unlock()
 	if before == learned {
 		return
@@ -103,10 +122,8 @@ func (c *Controller) claims(uid types.UID) []claim {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []claim
-	for key, m := range c.members {
-		if m.identity.uid == uid {
-			out = append(out, claim{key: key, member: m})
-		}
+	for key, m := range c.byUID[uid] {
+		out = append(out, claim{key: key, member: m})
 	}
 	slices.SortFunc(out, func(a, b claim) int {
 		return cmp.Or(a.member.created.Compare(b.member.created), a.key.Compare(b.key))

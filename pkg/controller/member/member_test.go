@@ -463,7 +463,7 @@ func TestRegistrationMadeAnewStartsAnew(t *testing.T) {
 	}
 	delete(w.registrations, key)
 	reconcile(t, c, key)
-	if _, found := c.Observation(key); found || len(c.members) != 0 || len(w.connections) != 0 {
+	if _, found := c.Observation(key); found || len(c.members) != 0 || len(c.byUID) != 0 || len(w.connections) != 0 {
 		t.Error("the member is not forgotten")
 	}
 	if w.changes[key] == 0 {

@@ -116,18 +116,26 @@ func (c *Cache) build(ctx context.Context, set Set, final string) (err error) {
 	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // binaries are no secret
 		return fmt.Errorf("opening the build folder to others: %w", err)
 	}
+	if err := c.BuildInto(ctx, set, temporary); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, final); err != nil {
+		return fmt.Errorf("moving the build of %s into the cache: %w", set.Name, err)
+	}
+	return nil
+}
+
+// BuildInto builds the set into an existing folder, past the cache.
+func (c *Cache) BuildInto(ctx context.Context, set Set, dir string) error {
 	start := c.Clock.Now()
 	stop := c.progress(set.Name, start)
-	output, err := c.compile(ctx, set, temporary)
+	output, err := c.compile(ctx, set, dir)
 	stop()
 	if err != nil {
 		return fmt.Errorf("building %s: %w; the last output was:\n%s", set.Name, err, lastLines(output, outputTail))
 	}
-	if !complete(temporary, set.Commands) {
+	if !complete(dir, set.Commands) {
 		return fmt.Errorf("building %s: the build made no %s", set.Name, strings.Join(set.Commands, " or no "))
-	}
-	if err := os.Rename(temporary, final); err != nil {
-		return fmt.Errorf("moving the build of %s into the cache: %w", set.Name, err)
 	}
 	c.say("built %s in %s", set.Name, c.Clock.Since(start).Round(time.Second))
 	return nil
@@ -142,7 +150,7 @@ func (c *Cache) compile(ctx context.Context, set Set, into string) ([]byte, erro
 
 // progress says every few seconds that a build goes on, also where nobody sees a spinner.
 func (c *Cache) progress(name string, start time.Time) (stop func()) {
-	c.say("building %s (minutes the first time, kept in %s)", name, c.Dir)
+	c.say("building %s (this can take minutes the first time)", name)
 	ticker := c.Clock.NewTicker(progressInterval)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -14,13 +14,14 @@ import (
 const (
 	// Fields of /proc/<pid>/stat after the name, which is in parentheses and may hold anything.
 	statState     = 0
+	statThreads   = 17
 	statStartTime = 19
 	tailBytes     = 64 << 10
 	bootIDFile    = "/proc/sys/kernel/random/boot_id"
 )
 
 // identify reads what tells the process with that pid from every other. A zombie counts as gone: it holds no port and
-// no file, and only waits for its parent.
+// no file, and only waits for its parent. One that has threads left does not: they still hold all of it.
 func identify(pid int) (identity, error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -31,7 +32,7 @@ func identify(pid int) (identity, error) {
 	if !found || len(fields) <= statStartTime {
 		return identity{}, fmt.Errorf("identifying process %d: its stat file is malformed", pid)
 	}
-	if fields[statState] == "Z" || fields[statState] == "X" {
+	if (fields[statState] == "Z" || fields[statState] == "X") && fields[statThreads] <= "1" {
 		return identity{}, fmt.Errorf("identifying process %d: %w", pid, os.ErrProcessDone)
 	}
 	boot, err := os.ReadFile(bootIDFile)

@@ -1,0 +1,101 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kcp-dev/tmc/cmd/tmc-apiserver/app/options"
+	"github.com/kcp-dev/tmc/pkg/door/doortest"
+)
+
+// kcp is not there: the server must come up all the same, be alive, and stop in good order.
+const unreachable = `apiVersion: v1
+kind: Config
+clusters: [{name: kcp, cluster: {server: "https://127.0.0.1:1/clusters/root:tmc"}}]
+contexts: [{name: kcp, context: {cluster: kcp}}]
+current-context: kcp
+`
+
+func serveFlags(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	ca := doortest.NewCA(t, "ca")
+	leaf := ca.Server(t)
+	caFile := doortest.WriteFile(t, dir, "ca.crt", ca.PEM)
+	return []string{
+		"--kubeconfig=" + doortest.WriteFile(t, dir, "kubeconfig", []byte(unreachable)),
+		"--tls-cert-file=" + doortest.WriteFile(t, dir, "tls.crt", leaf.Cert), "--tls-private-key-file=" + doortest.WriteFile(t, dir, "tls.key", leaf.Key),
+		"--bind-address=127.0.0.1", "--secure-port=0", "--requestheader-client-ca-file=" + caFile,
+		"--requestheader-allowed-names=proxy", "--requestheader-username-headers=X-Remote-User",
+	}
+}
+
+func parse(t *testing.T, args []string) options.CompletedOptions {
+	t.Helper()
+	o := options.New()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	groups := o.Flags()
+	for _, name := range groups.Order {
+		fs.AddFlagSet(groups.FlagSet(name))
+	}
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return o.Complete()
+}
+
+func TestServeStopsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	o := parse(t, serveFlags(t))
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Serving.Listener = listener
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx, o) }()
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	stop()
+	select {
+	case err := <-done:
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("serving ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server did not stop")
+	}
+}
+
+func TestServeFailures(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing")
+	for name, tc := range map[string]struct{ flag, want string }{
+		"certificate": {"--tls-cert-file=" + missing, "listening"},
+		"kubeconfig":  {"--kubeconfig=" + missing, "--kubeconfig"},
+		"export":      {"--export-name=", "ExportName"},
+		"prefix":      {"--path-prefix=services", "prefix"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := serve(t.Context(), parse(t, append(serveFlags(t), tc.flag))); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
