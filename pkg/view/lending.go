@@ -19,7 +19,6 @@ import (
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-
 const (
 	maxName           = 253
 	maxNamesInMessage = 5
@@ -140,7 +139,7 @@ func verdictOf(collisions, tooLong []string) Verdict {
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNameCollision, fmt.Sprintf(
 			"A borrowing workspace already has a member named %s; rename the grant or the registration", someOf(collisions))}
 	case len(tooLong) > 0:
-		return Verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNameTooLong, fmt.Sprintf(
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNameTooLong, fmt.Sprintf(
 			"<registration>.<grant> is longer than %d characters for %s; rename the grant or the registration", maxName, someOf(tooLong))}
 	default:
 		return Verdict{metav1.ConditionTrue, v1alpha1.ReasonReady, "Everything that the grant offers is lent"}
