@@ -32,11 +32,12 @@ import (
 
 // endpoint is one shard's URL while it is followed.
 type endpoint struct {
-	url    string
-	states []*atomic.Int32
-	stop   context.CancelFunc
-	group  sync.WaitGroup
-	leftAt time.Time // when it left the slice; zero while it is in it
+	url     string
+	states  []*atomic.Int32
+	secrets *atomic.Int32 // the one of states that is about Secrets
+	stop    context.CancelFunc
+	group   sync.WaitGroup
+	leftAt  time.Time // when it left the slice; zero while it is in it
 }
 
 // settled says whether nothing more is to be waited for: every resource was read or is not shown to us.
@@ -67,7 +68,21 @@ func (s *Set) follow(ctx context.Context) {
 		logger.Info("Followed endpoint", logkey.Endpoint, url)
 	}
 	s.retire(ctx, wanted)
+	s.noteSecrets()
 	s.judge(ctx)
+}
+
+// noteSecrets looks which endpoints' Secrets have been read for the first time. The registrations there may have been
+// looked at before, and have to be again.
+func (s *Set) noteSecrets() {
+	for url, running := range s.following {
+		if syncState(running.secrets.Load()) != stateSynced || !s.secretsRead.add(url) {
+			continue
+		}
+		for _, key := range s.registrations.keysOf(url) {
+			s.registrations.notify(key)
+		}
+	}
 }
 
 // retire ends endpoints that left the slice. One that was replaced, as when a shard gets another address, goes on
@@ -99,6 +114,8 @@ func (s *Set) end(running *endpoint) {
 	running.stop()
 	running.group.Wait()
 	delete(s.following, running.url)
+	s.secretsRead.remove(running.url)
+	s.lanes.leave(running.url, true)
 }
 
 // drop forgets what an endpoint held; bindings last, so that nothing shows up unbound in between.
@@ -148,16 +165,16 @@ func (s *Set) start(ctx context.Context, url string) (*endpoint, error) {
 	own := v1alpha1.SchemeGroupVersion()
 	credentials := labels.SelectorFromSet(labels.Set{v1alpha1.CredentialsLabel: v1alpha1.CredentialsLabelValue})
 	run(ctx, s, e, client, s.bindings, decoder[apisv1alpha2.APIBinding](), apisv1alpha2.SchemeGroupVersion.WithResource("apibindings"), "")
-	run(ctx, s, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
+	e.secrets = run(ctx, s, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
 	run(ctx, s, e, client, s.registrations, decoder[v1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
 	run(ctx, s, e, client, s.grants, decoder[v1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
 	return e, nil
 }
 
-// run keeps an index up to date with one resource of an endpoint.
+// run keeps an index up to date with one resource of an endpoint, and returns how far that is.
 func run[T metav1.Object](ctx context.Context, s *Set, e *endpoint, client dynamic.Interface, index *Index[T],
 	decode func(map[string]any) (T, error), gvr schema.GroupVersionResource, selector string,
-) {
+) *atomic.Int32 {
 	resource := gvr.GroupResource().String()
 	state := new(atomic.Int32)
 	e.states = append(e.states, state)
@@ -174,6 +191,7 @@ func run[T metav1.Object](ctx context.Context, s *Set, e *endpoint, client dynam
 		Name: e.url, TypeDescription: resource,
 	})
 	e.group.Go(func() { reflector.RunWithContext(ctx) })
+	return state
 }
 
 // sliceReflector follows the endpoint slice of the export in the provider workspace.

@@ -34,6 +34,7 @@ type fakeKCP struct {
 	objects  map[string][]*unstructured.Unstructured
 	watchers map[string][]chan metav1.WatchEvent
 	broken   map[string]int // path prefix -> HTTP status
+	hung     map[string]chan struct{} // path prefix -> when it answers again
 	queries  []string
 	patches  []patched
 }
@@ -61,6 +62,17 @@ func (f *fakeKCP) config() *rest.Config {
 func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.queries = append(f.queries, r.URL.Path+"?"+r.URL.RawQuery)
+	for prefix, until := range f.hung {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			f.mu.Unlock()
+			select {
+			case <-until:
+			case <-r.Context().Done():
+				return
+			}
+			f.mu.Lock()
+		}
+	}
 	for prefix, code := range f.broken {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			f.mu.Unlock()
@@ -181,6 +193,13 @@ func (f *fakeKCP) fail(prefix string, code int) {
 	if code != 0 {
 		f.cut(prefix)
 	}
+}
+
+// hang makes everything below a path wait until the channel is closed.
+func (f *fakeKCP) hang(prefix string, until chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hung = map[string]chan struct{}{prefix: until}
 }
 
 // endpoints publishes the endpoint slice.

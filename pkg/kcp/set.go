@@ -61,6 +61,8 @@ type Set struct {
 	secrets       *Index[*corev1.Secret]
 	bindings      *Index[*apisv1alpha2.APIBinding]
 	workspaces    *Workspaces
+	secretsRead   endpointNames // where Secrets have been read
+	lanes         lanes
 
 	synced atomic.Bool
 
@@ -119,7 +121,7 @@ func (s *Set) Registrations() *Index[*v1alpha1.ClusterRegistration] { return s.r
 func (s *Set) Grants() *Index[*v1alpha1.ClusterGrant] { return s.grants }
 
 // Secrets are the credentials of members in bound workspaces.
-func (s *Set) Secrets() *Index[*corev1.Secret] { return s.secrets }
+func (s *Set) Secrets() *Secrets { return &Secrets{Index: s.secrets, set: s} }
 
 // Bindings are the bindings to the export, active or not.
 func (s *Set) Bindings() *Index[*apisv1alpha2.APIBinding] { return s.bindings }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -24,6 +25,10 @@ const writeTimeout = 10 * time.Second
 
 // ErrNotBound is the cause when a workspace without an active binding would be written to.
 var ErrNotBound = errors.New("the workspace has no active binding")
+
+// ErrEndpointAway is the cause when a write is not even tried, since another one is finding out right now whether an
+// endpoint that did not answer is back.
+var ErrEndpointAway = errors.New("the endpoint of the workspace does not answer")
 
 // StatusPatcher writes the status of one kind.
 type StatusPatcher struct {
@@ -51,10 +56,24 @@ func (p *StatusPatcher) PatchStatus(ctx context.Context, key workspace.Key, patc
 	if err != nil {
 		return fmt.Errorf("building the client of workspace %s: %w", key.Workspace, err)
 	}
+	endpoint, _ := p.set.workspaces.endpoint(key.Workspace)
+	leave, ok := p.set.lanes.enter(endpoint)
+	if !ok {
+		return fmt.Errorf("patching status of %s %s: %w", p.gvr.Resource, key, ErrEndpointAway)
+	}
+	err = ErrEndpointAway // for the lane, should the write panic
+	defer func() { leave(answered(err)) }()
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if _, err := client.Resource(p.gvr).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
+	_, err = client.Resource(p.gvr).Patch(ctx, key.Name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	if err != nil {
 		return fmt.Errorf("patching status of %s %s: %w", p.gvr.Resource, key, err)
 	}
 	return nil
+}
+
+// answered says whether the outcome of a write came from the other end.
+func answered(err error) bool {
+	var status apierrors.APIStatus
+	return err == nil || errors.As(err, &status)
 }

@@ -31,6 +31,8 @@ type boundWorkspace struct {
 	path     logicalcluster.Path
 	endpoint string
 	since    metav1.Time
+	binding  string // its name
+	refuses  bool   // our permission claim on Secrets
 }
 
 func newWorkspaces(exportName string) *Workspaces {
@@ -41,7 +43,8 @@ func newWorkspaces(exportName string) *Workspaces {
 	}
 }
 
-// AddHandler adds a function that is told when a workspace is bound, no longer bound, or has another path.
+// AddHandler adds a function that is told when a workspace is bound, no longer bound, has another path, or
+// answers our permission claims differently.
 func (w *Workspaces) AddHandler(handler func(logicalcluster.Name)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -150,6 +153,8 @@ func (w *Workspaces) activeBinding(name logicalcluster.Name, bindings *Index[*ap
 			path:     logicalcluster.NewPath(binding.Annotations[core.LogicalClusterPathAnnotationKey]),
 			endpoint: endpoint,
 			since:    binding.CreationTimestamp,
+			binding:  binding.Name,
+			refuses:  refusesSecrets(binding),
 		}, true
 	}
 	return boundWorkspace{}, false

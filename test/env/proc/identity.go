@@ -23,23 +23,30 @@ const (
 // identify reads what tells the process with that pid from every other. A zombie counts as gone: it holds no port and
 // no file, and only waits for its parent. One that has threads left does not: they still hold all of it.
 func identify(pid int) (identity, error) {
+	id, gone, err := readIdentity(pid)
+	if err == nil && gone {
+		err = fmt.Errorf("identifying process %d: %w", pid, os.ErrProcessDone)
+	}
+	return id, err
+}
+
+// readIdentity reads the identity of a process, also of a zombie, and says whether it is gone.
+func readIdentity(pid int) (id identity, gone bool, err error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return identity{}, fmt.Errorf("identifying process %d: %w", pid, err)
+		return identity{}, false, fmt.Errorf("identifying process %d: %w", pid, err)
 	}
 	_, after, found := strings.Cut(string(data[max(0, strings.LastIndexByte(string(data), ')')):]), ") ")
 	fields := strings.Fields(after)
 	if !found || len(fields) <= statStartTime {
-		return identity{}, fmt.Errorf("identifying process %d: its stat file is malformed", pid)
+		return identity{}, false, fmt.Errorf("identifying process %d: its stat file is malformed", pid)
 	}
-	if (fields[statState] == "Z" || fields[statState] == "X") && fields[statThreads] <= "1" {
-		return identity{}, fmt.Errorf("identifying process %d: %w", pid, os.ErrProcessDone)
-	}
+	gone = (fields[statState] == "Z" || fields[statState] == "X") && fields[statThreads] <= "1"
 	boot, err := os.ReadFile(bootIDFile)
 	if err != nil {
-		return identity{}, fmt.Errorf("reading the machine's boot id: %w", err)
+		return identity{}, false, fmt.Errorf("reading the machine's boot id: %w", err)
 	}
-	return identity{PID: pid, Start: fields[statStartTime], Boot: strings.TrimSpace(string(boot))}, nil
+	return identity{PID: pid, Start: fields[statStartTime], Boot: strings.TrimSpace(string(boot))}, gone, nil
 }
 
 // tail reads the last lines of a file, and says so when there are none.

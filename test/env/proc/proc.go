@@ -99,10 +99,11 @@ func (t *Table) Start(spec Spec) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
+	// Ahead of reaping: until then even a child that has ended can be identified, and its log tells why it did.
+	id, _, err := readIdentity(cmd.Process.Pid)
 	t.reap(cmd)
-	id, err := identify(cmd.Process.Pid)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting %s: it ended at once, see %s", spec.Name, t.logPath(spec.Name)), err)
+		return nil, fmt.Errorf("starting %s: %w", spec.Name, err)
 	}
 	p := &Process{table: t, spec: spec, id: id}
 	if err := t.save(p); err != nil {

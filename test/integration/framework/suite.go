@@ -68,7 +68,7 @@ func (s *Suite) start(ctx context.Context, o Options) error {
 		return err
 	}
 	var err error
-	s.Env, err = env.UpAll(ctx, env.Options{Dir: s.dir, Shards: shards, Members: o.Members, Out: os.Stderr}, s.tmcOptions())
+	s.Env, err = env.UpAll(ctx, env.Options{Dir: s.envDir(), Shards: shards, Members: o.Members, Out: os.Stderr}, s.tmcOptions())
 	if err != nil {
 		return fmt.Errorf("starting the environment: %w", err)
 	}
@@ -81,11 +81,10 @@ func (s *Suite) start(ctx context.Context, o Options) error {
 			return fmt.Errorf("registering %s: %w", member, err)
 		}
 	}
-	if err := s.Env.AwaitMembersReady(ctx, tenant); err != nil {
-		return fmt.Errorf("waiting for the members of acme: %w", err)
+	if s.Acme, err = s.newTenant(tenant); err != nil {
+		return err
 	}
-	s.Acme, err = s.newTenant(tenant)
-	return err
+	return s.Acme.Client.awaitReady(ctx, o.Registered)
 }
 
 // build builds the server with coverage counters.
@@ -106,6 +105,8 @@ func (s *Suite) tmcOptions() env.TMCOptions {
 	return env.TMCOptions{Binary: s.binary, GOCOVERDIR: s.cover}
 }
 
+func (s *Suite) envDir() string { return filepath.Join(s.dir, "env") }
+
 // Stop stops everything. After a failure the logs stay, and it is said where.
 func (s *Suite) Stop(ctx context.Context, failed bool) error {
 	var errs []error
@@ -115,11 +116,11 @@ func (s *Suite) Stop(ctx context.Context, failed bool) error {
 	}
 	if failed {
 		kept := s.dir + "-logs"
-		if err := os.CopyFS(kept, os.DirFS(filepath.Join(s.dir, "logs"))); err == nil {
+		if err := os.CopyFS(kept, os.DirFS(filepath.Join(s.envDir(), "logs"))); err == nil {
 			fmt.Fprintf(os.Stderr, "The logs are in %s\n", kept)
 		}
 	}
-	errs = append(errs, env.Down(ctx, s.dir, os.Stderr), os.RemoveAll(s.dir))
+	errs = append(errs, env.Down(ctx, s.envDir(), os.Stderr), os.RemoveAll(s.dir))
 	return errors.Join(errs...)
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -101,6 +102,27 @@ func WantCondition(conditions []metav1.Condition, conditionType string, status m
 	default:
 		return nil
 	}
+}
+
+// awaitReady waits until rows are Ready; it is for the start, when there is no test yet.
+func (c *Client) awaitReady(ctx context.Context, names []string) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, MemberTimeout, true, func(ctx context.Context) (bool, error) {
+		for _, name := range names {
+			var row *tmcv1alpha1.ClusterStatus
+			if row, last = c.Status(ctx, name); last == nil {
+				last = WantCondition(row.Status.Conditions, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
+			}
+			if last != nil {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for %v to be ready: %w: %w", names, err, last)
+	}
+	return nil
 }
 
 // WaitForStatus waits until a row of the view has a condition.
