@@ -50,7 +50,9 @@ func TestSideDoorCarriesTheUser(t *testing.T) {
 			status, body := tc.user.Do(t, method, suite.Env.PublicURL()+"/services/tmc"+path, nil)
 			// Refusals differ in who gives them: the front-proxy, our filter or our authorizer.
 			refused := status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusBadRequest ||
-				status == http.StatusUnauthorized || status == http.StatusMethodNotAllowed || status == http.StatusMovedPermanently
+				status == http.StatusUnauthorized || status == http.StatusMethodNotAllowed ||
+				// The front-proxy cleans paths by redirecting; what it redirects to is refused by itself.
+				status == http.StatusMovedPermanently || status == http.StatusTemporaryRedirect
 			if (tc.want == http.StatusOK && status != http.StatusOK) || (tc.want != http.StatusOK && !refused) {
 				t.Errorf("%s %s answered %d, want about %d: %.300s", method, path, status, tc.want, body)
 			}
@@ -66,7 +68,7 @@ func TestSideDoorCarriesTheUser(t *testing.T) {
 func TestSEC01ForgedIdentities(t *testing.T) {
 	t.Parallel()
 	front, side := suite.Env.Headers()
-	user := suite.Acme.Certificate(t)
+	user := suite.NewTenant(t, "intruder").Certificate(t)
 	target := suite.Env.TMCURL() + "/services/tmc/clusters/" + suite.Acme.Cluster + statusesPath
 	forge := func(prefix string) http.Header {
 		return http.Header{prefix + "User": {"kcp-shard-root"}, prefix + "Group": {"system:masters"}}
@@ -75,15 +77,15 @@ func TestSEC01ForgedIdentities(t *testing.T) {
 		certificates []tls.Certificate
 		headers      http.Header
 	}{
-		"anonymous":                           {nil, nil},
-		"anonymous, front door headers":       {nil, forge(front)},
-		"anonymous, side door headers":        {nil, forge(side)},
-		"anonymous, standard headers":         {nil, forge("X-Remote-")},
-		"anonymous, bearer token":             {nil, http.Header{"Authorization": {"Bearer abc"}}},
-		"tenant's certificate, front headers": {[]tls.Certificate{user}, forge(front)},
-		"tenant's certificate, side headers":  {[]tls.Certificate{user}, forge(side)},
-		"tenant's certificate, impersonation": {[]tls.Certificate{user}, http.Header{"Impersonate-User": {"kcp-shard-root"}}},
-		"own authority":                       {[]tls.Certificate{framework.SelfSignedClient(t, "kcp-front-proxy-tmc")}, forge(front)},
+		"anonymous":                                   {nil, nil},
+		"anonymous, front door headers":               {nil, forge(front)},
+		"anonymous, side door headers":                {nil, forge(side)},
+		"anonymous, standard headers":                 {nil, forge("X-Remote-")},
+		"anonymous, bearer token":                     {nil, http.Header{"Authorization": {"Bearer abc"}}},
+		"another tenant's certificate, front headers": {[]tls.Certificate{user}, forge(front)},
+		"another tenant's certificate, side headers":  {[]tls.Certificate{user}, forge(side)},
+		"another tenant's certificate, impersonation": {[]tls.Certificate{user}, http.Header{"Impersonate-User": {"kcp-shard-root"}}},
+		"own authority":                               {[]tls.Certificate{framework.SelfSignedClient(t, "kcp-front-proxy-tmc")}, forge(front)},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -42,7 +42,8 @@ func (k Kubectl) Run(t testing.TB, args ...string) Result {
 // RunWithInput runs kubectl with standard input.
 func (k Kubectl) RunWithInput(t testing.TB, input string, args ...string) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), kubectlTimeout)
+	// Clean-up runs kubectl too, when the test's own context has ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), kubectlTimeout)
 	defer cancel()
 	cmd := k.command(ctx, args)
 	cmd.Stdin = strings.NewReader(input)
