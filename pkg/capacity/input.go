@@ -40,11 +40,13 @@ type Pod struct {
 	Requests []Amount
 	// Truncated says that the pod asks for more kinds of resources than are followed.
 	Truncated bool
+	// Scratch is working memory that a reader leaves for the next pod. Nobody else looks at it.
+	Scratch any
 }
 
 // Reset empties the pod and keeps its memory for the next one.
 func (p *Pod) Reset() {
-	*p = Pod{Requests: p.Requests[:0]}
+	*p = Pod{Requests: p.Requests[:0], Scratch: p.Scratch}
 }
 
 // Node is what the sums need of a node. It is a buffer as Pod is.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -191,8 +192,9 @@ func reservedGroup(group string) bool {
 
 func printable(s string) bool { return s != "" && len(s) <= maxNameLength && printableOrEmpty(s) }
 
+// printableOrEmpty also refuses what is no UTF-8: on the way to kcp, every such name would become the same one.
 func printableOrEmpty(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // Authenticator hands the identity that the filter found on to the handler chain.

@@ -47,8 +47,9 @@ const (
 	reasonNotServed   = "this server does not serve that in a workspace"
 	reasonReadOnly    = "views are computed and can only be read"
 	reasonWildcard    = "only kcp may read all workspaces at once"
-	reasonNotBound    = "there is no such workspace, or it has no active binding to this API"
-	reasonDenied      = "the workspace does not allow it"
+	// reasonRefused is one for three, so that nobody finds out which workspaces of others exist and use the export.
+	reasonRefused  = "there is no such workspace, or it has no active binding to this API, or it does not allow the request"
+	reasonProvider = "the workspace that holds the API's export does not allow it"
 )
 
 // errUndecided is all that a client learns of a failed review; the cause goes to the log.
@@ -102,7 +103,7 @@ func (a *Authorizer) outside(ctx context.Context, identity *Identity, attrs auth
 	case identity.Trust() != TrustUser:
 		return authorizer.DecisionDeny, reasonNoWorkspace, nil
 	}
-	return a.review(ctx, identity, ProviderWorkspace, attrs)
+	return a.review(ctx, identity, ProviderWorkspace, attrs, reasonProvider)
 }
 
 // refuse answers with why a request is not served in any workspace, whoever sends it.
@@ -126,7 +127,7 @@ func (a *Authorizer) refuse(attrs authorizer.Attributes) string {
 // shard decides for kcp, which has authorized the tenant in the workspace of the path.
 func shard(target Target) (authorizer.Decision, string, error) {
 	if target.Name == "" {
-		return authorizer.DecisionDeny, reasonNotBound, nil
+		return authorizer.DecisionDeny, reasonRefused, nil
 	}
 	return authorizer.DecisionAllow, "kcp has authorized the request in the workspace", nil
 }
@@ -137,12 +138,12 @@ func (a *Authorizer) user(ctx context.Context, identity *Identity, target Target
 		return authorizer.DecisionDeny, reasonWildcard, nil
 	}
 	if target.Name == "" || !a.workspaces.Bound(target.Name) {
-		return authorizer.DecisionDeny, reasonNotBound, nil
+		return authorizer.DecisionDeny, reasonRefused, nil
 	}
-	return a.review(ctx, identity, target.Name, attrs)
+	return a.review(ctx, identity, target.Name, attrs, reasonRefused)
 }
 
-func (a *Authorizer) review(ctx context.Context, identity *Identity, ws logicalcluster.Name, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
+func (a *Authorizer) review(ctx context.Context, identity *Identity, ws logicalcluster.Name, attrs authorizer.Attributes, otherwise string) (authorizer.Decision, string, error) {
 	allowed, _, err := a.reviewer.Review(ctx, ws, reviewSpec(identity, attrs))
 	if err != nil {
 		klog.FromContext(ctx).V(1).Info("Denied request because the access review failed",
@@ -150,7 +151,7 @@ func (a *Authorizer) review(ctx context.Context, identity *Identity, ws logicalc
 		return authorizer.DecisionDeny, "", errUndecided
 	}
 	if !allowed {
-		return authorizer.DecisionDeny, reasonDenied, nil
+		return authorizer.DecisionDeny, otherwise, nil
 	}
 	return authorizer.DecisionAllow, "allowed by an access review in the workspace", nil
 }

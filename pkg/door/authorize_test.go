@@ -185,6 +185,25 @@ func TestFailedReviewTellsNothing(t *testing.T) {
 	}
 }
 
+// A user who may not read a workspace must not learn whether it exists or uses the export.
+func TestSEC02RefusalsDoNotTellWorkspacesApart(t *testing.T) {
+	t.Parallel()
+	for name, attrs := range map[string]authorizer.AttributesRecord{"view": resource("list"), "discovery": path("get", "/apis")} {
+		reasons := sets.New[string]()
+		for _, target := range []Target{{"acme1", "acme1"}, {"root:acme", "acme1"}, {"other1", "other1"}, {"root:nobody", ""}} {
+			attrs.User = identity(Side, TrustUser, "mallory")
+			decision, reason, err := NewAuthorizer(views(), tenants(), &fakeReviewer{}).Authorize(withTarget(t.Context(), target), attrs)
+			if decision != authorizer.DecisionDeny || reason == "" || err != nil {
+				t.Errorf("%s: %+v: got %v, %q, %v", name, target, decision, reason, err)
+			}
+			reasons.Insert(reason)
+		}
+		if len(reasons) != 1 {
+			t.Errorf("%s: the reasons tell workspaces apart: %q", name, sets.List(reasons))
+		}
+	}
+}
+
 func TestResourcesAreExact(t *testing.T) {
 	t.Parallel()
 	attrs := resource("list", func(a *authorizer.AttributesRecord) { a.APIGroup = "tmc.kcp.io.evil" })

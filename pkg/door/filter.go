@@ -6,6 +6,7 @@ package door
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -15,6 +16,13 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kcp-dev/tmc/pkg/logkey"
+)
+
+const (
+	// maxQueryLength is room for the longest continue token and for selectors beyond what anybody types.
+	maxQueryLength = 16 << 10
+	// maxHeaderLength bounds the headers that are left when credentials and identity are gone.
+	maxHeaderLength = 32 << 10
 )
 
 // retryAfterSeconds is what a client that was refused for load is asked to wait.
@@ -67,6 +75,10 @@ func (f *filter) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	identity, err := f.Doors.Identify(req)
 	dropIdentity(req.Header, f.Doors.headerDoors)
+	if problem := oversized(req); problem != nil {
+		f.refuse(w, "size", problem)
+		return
+	}
 	switch {
 	case err == nil:
 		ctx = withIdentity(ctx, identity)
@@ -125,10 +137,32 @@ func withPath(u *url.URL, path string) *url.URL {
 	return &stripped
 }
 
+// oversized refuses what would be kept for as long as a watch is open: its query, with selectors made of it that each
+// publication consults, and the headers that the request holds.
+func oversized(req *http.Request) *apierrors.StatusError {
+	if len(req.URL.RawQuery) > maxQueryLength {
+		return failure(http.StatusRequestURITooLong, metav1.StatusReasonBadRequest,
+			fmt.Sprintf("the request's query is longer than %d bytes: use shorter selectors", maxQueryLength))
+	}
+	length := 0
+	for name, list := range req.Header {
+		for _, value := range list {
+			length += len(name) + len(value)
+		}
+	}
+	if length > maxHeaderLength {
+		return failure(http.StatusRequestHeaderFieldsTooLarge, metav1.StatusReasonBadRequest,
+			fmt.Sprintf("the request's headers are longer than %d bytes together", maxHeaderLength))
+	}
+	return nil
+}
+
 func forbidden(message string) *apierrors.StatusError {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message,
-	}}
+	return failure(http.StatusForbidden, metav1.StatusReasonForbidden, message)
+}
+
+func failure(code int32, reason metav1.StatusReason, message string) *apierrors.StatusError {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: message}}
 }
 
 func (f *filter) refuse(w http.ResponseWriter, reason string, problem *apierrors.StatusError) {

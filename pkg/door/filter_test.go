@@ -6,6 +6,7 @@ package door
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -154,6 +155,45 @@ tmc_door_refusals_total{reason="path"} 5
 `
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "tmc_door_refusals_total"); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a watch keeps for as long as it is open has a bound: its query, of which selectors are made, and its headers.
+func TestSEC20FilterBoundsRequests(t *testing.T) {
+	t.Parallel()
+	p := newPKI(t)
+	proxy := p.requestheader.Client(t, "proxy-front")
+	handler, _ := newFilter(t, p, Limits{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	const watch = "/services/tmc/clusters/acme1/apis/tmc.kcp.io/v1alpha1/clusterstatuses?watch=1&labelSelector="
+	shard := func(headers ...string) http.Header {
+		header := http.Header{frontUser: {"kcp-shard-root"}}
+		for i, value := range headers {
+			header[fmt.Sprintf("X-Any-%d", i)] = []string{value}
+		}
+		return header
+	}
+	for name, tc := range map[string]struct {
+		target string
+		header http.Header
+		want   int
+	}{
+		"ordinary":               {watch + "a", shard(), http.StatusNoContent},
+		"long continue token":    {watch + strings.Repeat("a", 5000), shard(), http.StatusNoContent},
+		"selector of megabytes":  {watch + strings.Repeat("a", 1<<20), shard(), http.StatusRequestURITooLong},
+		"selector over the edge": {watch + strings.Repeat("a", maxQueryLength), shard(), http.StatusRequestURITooLong},
+		"one huge header":        {watch + "a", shard(strings.Repeat("a", 1<<20)), http.StatusRequestHeaderFieldsTooLarge},
+		"many headers":           {watch + "a", shard(strings.Repeat("a", 20000), strings.Repeat("a", 20000)), http.StatusRequestHeaderFieldsTooLarge},
+		"a long token is not kept": {watch + "a", http.Header{frontUser: {"kcp-shard-root"}, "Authorization": {strings.Repeat("a", 100_000)}},
+			http.StatusNoContent},
+	} {
+		w := call(handler, &proxy, tc.target, tc.header)
+		if w.Code != tc.want {
+			t.Errorf("%s: status %d, want %d: %.200s", name, w.Code, tc.want, w.Body)
+		}
+		var status metav1.Status
+		if w.Code != http.StatusNoContent && (json.Unmarshal(w.Body.Bytes(), &status) != nil || int(status.Code) != tc.want) {
+			t.Errorf("%s: no status: %.200s", name, w.Body)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ type fakeKCP struct {
 	revision int
 	objects  map[string][]*unstructured.Unstructured
 	watchers map[string][]chan metav1.WatchEvent
-	broken   map[string]int // path prefix -> HTTP status
+	broken   map[string]int           // path prefix -> HTTP status
 	hung     map[string]chan struct{} // path prefix -> when it answers again
 	queries  []string
 	patches  []patched
@@ -65,6 +65,7 @@ func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 	for prefix, until := range f.hung {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			f.mu.Unlock()
+			_, _ = io.Copy(io.Discard, r.Body) // or the end of the request is not noticed
 			select {
 			case <-until:
 			case <-r.Context().Done():

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,6 +20,7 @@ func TestFLT08LostShardHoldsUpOneWriterOnly(t *testing.T) {
 	f.set(at("b", bindings), binding("two"))
 	f.endpoints("a", "b")
 	release := make(chan struct{})
+	t.Cleanup(sync.OnceFunc(func() { close(release) }))
 	f.hang("/b/clusters/two/", release)
 	s := start(t, f, nil)
 	eventually(t, "bound", func() bool { return s.Bound("one") && s.Bound("two") })
@@ -29,22 +31,20 @@ func TestFLT08LostShardHoldsUpOneWriterOnly(t *testing.T) {
 		t.Fatalf("got error %v, want that of the deadline", err)
 	}
 
-	trying := make(chan error, 1)
-	go func() { trying <- patcher.PatchStatus(t.Context(), key("two", "r"), []byte(`{}`)) }()
-	eventually(t, "others are turned away while one tries", func() bool {
-		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		return errors.Is(patcher.PatchStatus(short, key("two", "other"), []byte(`{}`)), ErrEndpointAway)
-	})
+	leave, ok := s.lanes.enter(f.URL + "/b")
+	if !ok {
+		t.Fatal("nobody finds out whether the shard is back")
+	}
+	if err := patcher.PatchStatus(t.Context(), key("two", "r"), []byte(`{}`)); !errors.Is(err, ErrEndpointAway) {
+		t.Errorf("got error %v while another write tries, want ErrEndpointAway", err)
+	}
 	if err := patcher.PatchStatus(t.Context(), key("one", "r"), []byte(`{}`)); err != nil {
 		t.Errorf("writing to the other shard: %v", err)
 	}
-	close(release)
-	if err := <-trying; err != nil {
-		t.Errorf("writing to the shard that is back: %v", err)
-	}
+	leave(true)
+	f.hang("/nowhere", release)
 	for range 2 {
-		if err := patcher.PatchStatus(t.Context(), key("two", "other"), []byte(`{}`)); err != nil {
+		if err := patcher.PatchStatus(t.Context(), key("two", "r"), []byte(`{}`)); err != nil {
 			t.Errorf("writing to the shard that is back: %v", err)
 		}
 	}

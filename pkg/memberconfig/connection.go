@@ -37,6 +37,8 @@ type Problem struct {
 	Reason string
 	// Message names the field and the remedy, and never holds a credential.
 	Message string
+	// Until is when the same input may be judged differently; zero is never.
+	Until time.Time
 }
 
 // Error makes a Problem usable as an error.

@@ -192,7 +192,9 @@ func checkClientCertificate(c Connection, now time.Time, names fieldNames) (time
 		return time.Time{}, credentials(v1alpha1.ReasonCertificateExpired, "%s expired at %s; renew it", names.cert, leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if now.Add(clockMargin).Before(leaf.NotBefore) {
-		return time.Time{}, credentials(v1alpha1.ReasonCertificateExpired, "%s is not valid before %s", names.cert, leaf.NotBefore.UTC().Format(time.RFC3339))
+		problem := credentials(v1alpha1.ReasonCertificateExpired, "%s is not valid before %s", names.cert, leaf.NotBefore.UTC().Format(time.RFC3339))
+		problem.Until = leaf.NotBefore.Add(-clockMargin)
+		return time.Time{}, problem
 	}
 	return leaf.NotAfter, nil
 }

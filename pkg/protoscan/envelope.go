@@ -159,7 +159,10 @@ func ObjectMeta(raw []byte, into *Meta) error {
 }
 
 // metaFields are the fields of an ObjectMeta that objectMetaField reads.
-const metaFields = 1<<1 | 1<<3 | 1<<5 | 1<<6 | 1<<12
+const (
+	metaFields      = 1<<1 | 1<<3 | 1<<5 | 1<<6 | 1<<metaAnnotations
+	metaAnnotations = 12
+)
 
 func objectMetaField(r *reader, into *Meta) {
 	switch r.field {
@@ -171,7 +174,7 @@ func objectMetaField(r *reader, into *Meta) {
 		into.UID = r.identifier()
 	case 6:
 		into.ResourceVersion = r.identifier()
-	case 12:
+	case metaAnnotations:
 		key, value := r.mapEntry()
 		if string(key) == "k8s.io/initial-events-end" {
 			into.InitialEventsEnd = string(value) == "true"

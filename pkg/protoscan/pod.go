@@ -12,17 +12,25 @@ import (
 	"github.com/kcp-dev/tmc/pkg/capacity"
 )
 
-// inlineStatuses is for how many containers no memory is allocated, indexStatuses is how many are searched one by one.
+// inlineStatuses is for how many containers no memory is allocated, indexStatuses is how many are searched one by one,
+// inlineEntries is for how many resources of a container it is noticed cheaply that it was promised what it asks for.
 const (
 	inlineStatuses = 16
 	indexStatuses  = 64
+	inlineEntries  = 6
 )
 
 // Pod reads the protobuf encoding of a core/v1 Pod, without an envelope. The slices of into belong to raw afterwards.
 // After an error, what into holds is of no use.
 func Pod(raw []byte, into *capacity.Pod) error {
 	into.Reset()
-	s := podScan{names: names{count: firstOther}}
+	// The scan has 9 KB: to clear all of it would cost more than to read a pod, so it stays with the buffer.
+	s, ok := into.Scratch.(*podScan)
+	if !ok {
+		s = &podScan{}
+		into.Scratch = s
+	}
+	s.reset()
 	meta, err := s.scan(raw, into)
 	if err != nil {
 		return fmt.Errorf("reading pod %s/%s: %w", clip(meta.Namespace), clip(meta.Name), err)
@@ -59,6 +67,48 @@ type podScan struct {
 	effective amounts // of one container
 	actuated  amounts // what its status says it has
 	allocated amounts // what its status says it was promised
+	asked     entries // its requests as they are encoded
+}
+
+// reset clears what the pod before has left.
+func (s *podScan) reset() {
+	n := s.names.count
+	for _, v := range [...]*amounts{
+		&s.sum, &s.sidecars, &s.initMost, &s.overhead, &s.podLevel, &s.podActuated, &s.podAllocated,
+		&s.effective, &s.actuated, &s.allocated,
+	} {
+		clear(v[:n])
+	}
+	s.names.count, s.names.truncated = firstOther, false
+	s.count, s.more, s.index = 0, nil, nil
+	s.infeasible, s.conditions = false, false
+	s.podLevelSet, s.podResizeKnown = 0, false
+}
+
+// entries are the first entries of a ResourceList as they are encoded.
+type entries struct {
+	data  [inlineEntries][]byte
+	count int // all that there are
+}
+
+func (e *entries) add(entry []byte) {
+	if e.count < inlineEntries {
+		e.data[e.count] = entry
+	}
+	e.count++
+}
+
+// same says that both lists are known whole, and are encoded alike.
+func (e *entries) same(other *entries) bool {
+	if e.count != other.count || e.count > inlineEntries {
+		return false
+	}
+	for i := range e.count {
+		if !bytes.Equal(e.data[i], other.data[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // containerStatus is where the status of a container lies, and of what kind it is.
@@ -67,6 +117,7 @@ type containerStatus struct {
 	raw       []byte
 	actual    []byte // what the container really has
 	resources int    // how many pieces of that there are
+	promised  entries
 	init      bool
 }
 
@@ -78,7 +129,7 @@ func (s *podScan) scan(raw []byte, into *capacity.Pod) (Meta, error) {
 		switch r.field {
 		case 1:
 			inner := reader{data: r.bytes()}
-			for inner.next(metaFields) {
+			for inner.next(metaFields &^ (1 << metaAnnotations)) {
 				objectMetaField(&inner, &meta)
 			}
 			r.adopt(&inner)
@@ -142,6 +193,9 @@ func phase(text []byte) capacity.Phase {
 func (s *podScan) condition(parent *reader) {
 	var kind, reason []byte
 	r := reader{data: parent.bytes()}
+	if bytes.IndexByte(r.data, 'z') < 0 {
+		return // whatever it is, it is not of that type
+	}
 	for r.next(1<<1 | 1<<5) {
 		switch r.field {
 		case 1:
@@ -158,24 +212,26 @@ func (s *podScan) condition(parent *reader) {
 }
 
 func (s *podScan) containerStatus(parent *reader, init bool) {
-	status := containerStatus{raw: parent.bytes(), init: init}
+	if s.count >= inlineStatuses {
+		s.more = append(s.more, containerStatus{})
+	}
+	status := s.statusAt(s.count)
+	s.count++
+	status.raw, status.init = parent.bytes(), init
+	status.name, status.actual, status.resources, status.promised.count = nil, nil, 0, 0
 	r := reader{data: status.raw}
-	for r.next(1<<1 | 1<<11) {
+	for r.next(1<<1 | 1<<10 | 1<<11) {
 		switch r.field {
 		case 1:
 			status.name = r.bytes()
+		case 10:
+			status.promised.add(r.bytes())
 		case 11:
 			status.resources++
 			status.actual = r.bytes()
 		}
 	}
 	parent.adopt(&r)
-	if s.count < inlineStatuses {
-		s.statuses[s.count] = status
-	} else {
-		s.more = append(s.more, status)
-	}
-	s.count++
 }
 
 func (s *podScan) statusAt(i int) *containerStatus {
@@ -248,6 +304,16 @@ func (s *podScan) requests(parent *reader, v *amounts) {
 	parent.adopt(&r)
 }
 
+// askedRequests reads the requests of a container as requests does, and notes how they are encoded.
+func (s *podScan) askedRequests(parent *reader) {
+	r := reader{data: parent.bytes()}
+	for r.next(1 << 2) {
+		s.asked.add(r.bytes())
+		s.names.set(&r, &s.effective)
+	}
+	parent.adopt(&r)
+}
+
 func (s *podScan) podLevelRequests(parent *reader) {
 	r := reader{data: parent.bytes()}
 	for r.next(1 << 2) {
@@ -290,6 +356,7 @@ type containerSpec struct {
 // containerRequests reads what the spec of a container requests into effective.
 func (s *podScan) containerRequests(parent *reader) (c containerSpec, always bool) {
 	s.names.clear(&s.effective)
+	s.asked.count = 0
 	pieces := 0
 	r := reader{data: parent.bytes()}
 	for r.next(1<<1 | 1<<8 | 1<<24) {
@@ -299,7 +366,7 @@ func (s *podScan) containerRequests(parent *reader) (c containerSpec, always boo
 		case 8:
 			pieces++
 			c.resources = r.bytes()
-			s.requests(&r, &s.effective)
+			s.askedRequests(&r)
 		case 24:
 			always = string(r.bytes()) == "Always"
 		}
@@ -319,6 +386,9 @@ func (s *podScan) resized(parent *reader, c containerSpec) {
 	}
 	// A container that has what it asks for, which is nearly every one, has that in the same encoding.
 	asAsked := status.resources == 1 && c.resources != nil && bytes.Equal(status.actual, c.resources)
+	if asAsked && (status.promised.count == 0 || status.promised.same(&s.asked)) {
+		return // nothing that could raise it
+	}
 	if s.infeasible && !asAsked {
 		s.names.clear(&s.effective)
 	}

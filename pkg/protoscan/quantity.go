@@ -197,8 +197,13 @@ func (n *number) power(s []byte) error {
 
 // decimal returns mantissa * 10^exponent, rounded up to a billionth.
 func decimal(mantissa uint64, exponent int) amount {
-	if mantissa == 0 {
+	switch {
+	case mantissa == 0:
 		return amount{}
+	case exponent == 0:
+		return amount{units: int64(mantissa)}
+	case exponent == -3: // most amounts of cpu, and division by a constant is cheap
+		return amount{units: int64(mantissa / 1000), nanos: int32(mantissa%1000) * nanosPerMilli}
 	}
 	for ; exponent > 0; exponent-- {
 		if mantissa > math.MaxInt64/10 {

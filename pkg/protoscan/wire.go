@@ -47,40 +47,58 @@ type reader struct {
 	wire  uint8
 }
 
-// next moves to the next field of the set want, which has a bit for each number. Most fields of an object are not wanted and have a tag and a length of
-// one or two bytes: those are passed over right here, and step does all that is unusual.
+// next moves to the next field of the set want, which has a bit for each number. Most fields of an object are not wanted
+// and have a tag and a length, or a number, of one or two bytes: those are passed over right here, and step does all that
+// is unusual.
 func (r *reader) next(want uint64) bool {
 	data, pos := r.data, r.pos
-	for pos+4 < len(data) {
+	for len(data)-pos >= 2 {
 		from := pos
-		tag := uint64(data[pos])
-		pos++
+		tag, length := uint(data[pos]), uint(data[pos+1])
+		pos += 2
 		if tag >= 0x80 {
-			tag = tag&0x7f | uint64(data[pos])<<7
-			pos++
-		}
-		length := int(data[pos])
-		pos++
-		if length >= 0x80 {
-			length = length&0x7f | int(data[pos])<<7
-			pos++
-		}
-		if tag&7 != wireBytes || tag < 1<<3 || tag >= 1<<14 || length >= 1<<14 || length > len(data)-pos {
-			r.pos = from
-			if !r.step() {
-				return false
+			if length >= 0x80 || pos >= len(data) {
+				goto unusual
 			}
-			pos = r.pos
-			if want>>uint(r.field)&1 != 0 {
+			tag = tag&0x7f | length<<7
+			length = uint(data[pos])
+			pos++
+		}
+		if tag < 1<<3 {
+			goto unusual
+		}
+		switch tag & 7 {
+		case wireBytes:
+			if length >= 0x80 {
+				if pos >= len(data) || data[pos] >= 0x80 {
+					goto unusual
+				}
+				length = length&0x7f | uint(data[pos])<<7
+				pos++
+			}
+			if length > uint(len(data)-pos) {
+				goto unusual
+			}
+			pos += int(length)
+			if want>>(tag>>3)&1 != 0 {
+				r.field, r.wire, r.start, r.pos = int32(tag>>3), wireBytes, pos-int(length), pos
 				return true
 			}
 			continue
+		case wireVarint:
+			if length < 0x80 && want>>(tag>>3)&1 == 0 {
+				continue
+			}
 		}
-		pos += length
-		if want>>(tag>>3)&1 != 0 {
-			r.field, r.wire, r.start, r.pos = int32(tag>>3), wireBytes, pos-length, pos
+	unusual:
+		r.pos = from
+		if !r.step() {
+			return false
+		}
+		if want>>uint(r.field)&1 != 0 {
 			return true
 		}
+		pos = r.pos
 	}
 	r.pos = pos
 	for r.step() {

@@ -60,14 +60,13 @@ func versionFlags(version string) string {
 	return "-s -w " + strings.Join(flags, " ")
 }
 
-// buildTMC builds tmc-apiserver into dir. It is the product, so the go command decides what is to be done.
-func buildTMC(ctx context.Context, cache *build.Cache, repoDir, dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("making the folder for tmc-apiserver: %w", err)
-	}
-	err := cache.BuildInto(ctx, build.Set{
-		Name: processTMC, ModuleDir: repoDir, Packages: []string{"./cmd/tmc-apiserver"}, Commands: []string{processTMC},
-	}, dir)
+// buildTMC finds tmc-apiserver in the cache, or builds it.
+func buildTMC(ctx context.Context, o *Options) (string, error) {
+	cache := &build.Cache{Dir: o.CacheDir, Out: o.Out, Clock: o.Clock}
+	dir, err := cache.Get(ctx, build.Set{
+		Name: processTMC, ModuleDir: o.RepoDir, Folders: []string{"apis", "cmd", "openapi", "pkg"},
+		Packages: []string{"./cmd/tmc-apiserver"}, Commands: []string{processTMC},
+	})
 	return filepath.Join(dir, processTMC), err
 }
 

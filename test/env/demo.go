@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,7 +14,6 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/test/env/build"
 )
 
 // Tenants of the demo: the first one has the members, the second one sees none until a grant.
@@ -36,15 +34,8 @@ func UpAll(ctx context.Context, o Options, tmc TMCOptions) (*Environment, error)
 		return upAll(ctx, o, tmc)
 	}
 	// Built ahead of the environment that it is for: a mistake in it shows before anything is started.
-	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil { //nolint:gosec // binaries are no secret
-		return nil, fmt.Errorf("making the cache folder: %w", err)
-	}
-	dir, err := os.MkdirTemp(o.CacheDir, ".product-*")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder to build in: %w", err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // only space is lost
-	if tmc.Binary, err = buildTMC(ctx, &build.Cache{Dir: o.CacheDir, Out: o.Out, Clock: o.Clock}, o.RepoDir, dir); err != nil {
+	var err error
+	if tmc.Binary, err = buildTMC(ctx, &o); err != nil {
 		return nil, err
 	}
 	return upAll(ctx, o, tmc)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kcp-dev/tmc/test/env/build"
 	"github.com/kcp-dev/tmc/test/env/pki"
 	"github.com/kcp-dev/tmc/test/env/proc"
 )
@@ -114,7 +113,7 @@ func (e *Environment) tmcBinary(ctx context.Context, o *TMCOptions) (string, err
 	if o.Binary != "" {
 		return o.Binary, nil
 	}
-	return buildTMC(ctx, &build.Cache{Dir: e.state.CacheDir, Out: e.out, Clock: e.clock}, e.state.RepoDir, e.layout.bin())
+	return buildTMC(ctx, &Options{CacheDir: e.state.CacheDir, RepoDir: e.state.RepoDir, Out: e.out, Clock: e.clock})
 }
 
 func (o *TMCOptions) environment() []string {

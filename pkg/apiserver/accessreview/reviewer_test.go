@@ -5,9 +5,12 @@ package accessreview
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,7 +77,7 @@ func TestReview(t *testing.T) {
 			config := &rest.Config{Host: kcp.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 			provider := rest.CopyConfig(config)
 			provider.Host += "/clusters/root:tmc"
-			allowed, reason, err := New(endpoints{config}, provider).Review(t.Context(), tc.ws, tc.spec)
+			allowed, reason, err := New(endpoints{config}, provider, kcp.Client()).Review(t.Context(), tc.ws, tc.spec)
 			if allowed != tc.allowed || (err != nil) != (tc.problem != "") || err != nil && !strings.Contains(err.Error(), tc.problem) {
 				t.Fatalf("got %v, %q, %v", allowed, reason, err)
 			}
@@ -85,5 +88,40 @@ func TestReview(t *testing.T) {
 				t.Errorf("asked at %s (-want +got):\n%s", asPath, diff)
 			}
 		})
+	}
+}
+
+// A client for each review would leave its connection behind wherever transports cannot be shared, as with a proxy-url.
+func TestReviewsShareConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	kcp := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(&authorizationv1.SubjectAccessReview{})
+	}))
+	kcp.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	kcp.StartTLS()
+	defer kcp.Close()
+	config := &rest.Config{
+		Host: kcp.URL, TLSClientConfig: rest.TLSClientConfig{Insecure: true}, ContentConfig: rest.ContentConfig{ContentType: "application/json"},
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	reviewer := New(endpoints{config}, config, client)
+	for _, ws := range []logicalcluster.Name{"acme1", door.ProviderWorkspace, "acme1", "acme1"} {
+		if _, _, err := reviewer.Review(t.Context(), ws, authorizationv1.SubjectAccessReviewSpec{User: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := opened.Load(); got != 1 {
+		t.Errorf("%d connections for 4 reviews, one after the other; want 1", got)
 	}
 }

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	"github.com/kcp-dev/logicalcluster/v3"
@@ -27,16 +29,23 @@ import (
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
+// mostWait bounds for how long the queue keeps a key, which it does even when the registration is gone: a tenant may
+// make and delete any number of registrations whose certificates end in a hundred years.
+const mostWait = time.Hour
+
 // Registrations are those of bound workspaces; one of a workspace that is no longer bound is not found.
 type Registrations interface {
 	Find(key workspace.Key) (*v1alpha1.ClusterRegistration, bool)
-	ByWorkspace(ws logicalcluster.Name) []*v1alpha1.ClusterRegistration
 	List() []*v1alpha1.ClusterRegistration
 }
 
 // Secrets are those of bound workspaces that hold credentials of members.
 type Secrets interface {
 	Find(key workspace.Key) (*corev1.Secret, bool)
+	// Read reports whether the Secrets of a workspace have been read; before, one that is not found may exist.
+	Read(ws logicalcluster.Name) bool
+	// Refused returns the name of the workspace's APIBinding if that does not accept our claim on Secrets.
+	Refused(ws logicalcluster.Name) (binding string, refused bool)
 }
 
 // Fleet observes members.
@@ -75,9 +84,10 @@ type Controller struct {
 	config Config
 	engine *engine.Engine
 
-	mu      sync.Mutex
-	members map[workspace.Key]*member
-	byUID   map[types.UID]map[workspace.Key]*member // the members that claim a cluster
+	mu       sync.Mutex
+	members  map[workspace.Key]*member
+	byUID    map[types.UID]map[workspace.Key]*member   // the members that claim a cluster
+	bySecret map[workspace.Key]sets.Set[workspace.Key] // the registrations that name a Secret
 }
 
 // New returns a controller that works while Run runs.
@@ -91,7 +101,12 @@ func New(config Config) *Controller {
 	if config.OnChange == nil {
 		config.OnChange = func(workspace.Key) {}
 	}
-	c := &Controller{config: config, members: map[workspace.Key]*member{}, byUID: map[types.UID]map[workspace.Key]*member{}}
+	c := &Controller{
+		config:   config,
+		members:  map[workspace.Key]*member{},
+		byUID:    map[types.UID]map[workspace.Key]*member{},
+		bySecret: map[workspace.Key]sets.Set[workspace.Key]{},
+	}
 	c.engine = engine.New(engine.Config{
 		Name: "member", Reconcile: c.Reconcile, Workers: 4, Clock: config.Clock, Metrics: config.Metrics,
 	})
@@ -108,12 +123,14 @@ func (c *Controller) EnqueueAll() {
 	}
 }
 
-// EnqueueSecret makes the controller look at the registrations that name a Secret.
+// EnqueueSecret makes the controller look at the registrations that name a Secret. One that was never looked at is
+// queued anyway.
 func (c *Controller) EnqueueSecret(key workspace.Key) {
-	for _, registration := range c.config.Registrations.ByWorkspace(key.Workspace) {
-		if secretOf(registration) == key {
-			c.engine.Add(keyOf(registration))
-		}
+	c.mu.Lock()
+	named := c.bySecret[key].UnsortedList()
+	c.mu.Unlock()
+	for _, registration := range named {
+		c.engine.Add(registration)
 	}
 }
 
@@ -124,12 +141,18 @@ func (c *Controller) Run(ctx context.Context) { c.engine.Run(ctx) }
 // shared and must not be changed.
 func (c *Controller) Observation(key workspace.Key) (view.Observation, bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	found, ok := c.members[key]
 	if !ok {
+		c.mu.Unlock()
 		return view.Observation{}, false
 	}
-	return found.observation, true
+	observation := found.observation
+	c.mu.Unlock()
+	// A member that goes on confirming the same figures changes nothing that would lead to a reconcile.
+	if state, running := c.config.Fleet.State(key); running && state.Generation == observation.Generation {
+		observation.ConfirmedAt = state.ConfirmedAt
+	}
+	return observation, true
 }
 
 // Reconcile brings one member, and the status of its registration, to where they should be.
@@ -141,9 +164,10 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	}
 	m := c.memberOf(registration)
 	connection, problem := c.read(m, registration)
-	if problem == nil {
+	switch {
+	case problem == nil:
 		c.observe(m, key, connection)
-	} else {
+	case problem.Reason != v1alpha1.ReasonPending: // a member that is observed goes on being so while nothing is known
 		c.stop(m, key)
 	}
 	changed := c.report(m, key, registration, problem)
@@ -167,6 +191,9 @@ func (c *Controller) memberOf(registration *v1alpha1.ClusterRegistration) *membe
 		c.forget(key)
 	}
 	fresh := &member{uid: registration.UID, created: registration.CreationTimestamp.Time, conditions: seed(registration)}
+	if ready := meta.FindStatusCondition(fresh.conditions, v1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == registration.Generation {
+		fresh.seeded = c.config.Clock.Now()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.members[key] = fresh
@@ -185,6 +212,9 @@ func (c *Controller) forget(key workspace.Key) {
 		c.setIdentity(gone, key, identity{})
 	}
 	c.mu.Unlock()
+	if found {
+		c.nameSecret(gone, key, workspace.Key{})
+	}
 	c.enqueueRivals(key, claimed)
 	c.config.OnChange(key)
 }
@@ -193,7 +223,7 @@ func (c *Controller) untilExpiry(m *member) time.Duration {
 	if m.validUntil.IsZero() {
 		return 0
 	}
-	return max(m.validUntil.Sub(c.config.Clock.Now()), time.Second)
+	return min(max(m.validUntil.Sub(c.config.Clock.Now()), time.Second), mostWait)
 }
 
 func sooner(a, b time.Duration) time.Duration {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,9 +29,11 @@ type member struct {
 	problem    *memberconfig.Problem
 	validUntil time.Time // when the input is to be judged again although it is the same
 	conditions []metav1.Condition
+	seeded     time.Time // when conditions were taken over from an earlier leader; zero once the member was judged
 	written    written
 
 	created     time.Time
+	secret      workspace.Key     // that the registration names
 	endpoint    [sha256.Size]byte // server and certificate authority
 	identity    identity
 	observation view.Observation
@@ -41,16 +44,27 @@ type source struct {
 	generation int64
 	secretUID  types.UID
 	secretRV   string
+	missing    missing
+}
+
+// missing is why a Secret that is not found may be missing.
+type missing struct {
+	unread  bool   // the Secrets of the workspace have not been read yet
+	refused string // the APIBinding that does not accept our claim
 }
 
 // read returns the connection of a registration, or why there is none. The same input is not parsed again, since
 // reconciles follow every change of a member's figures.
 func (c *Controller) read(m *member, registration *v1alpha1.ClusterRegistration) (memberconfig.Connection, *memberconfig.Problem) {
 	now := c.config.Clock.Now()
-	secret, found := c.config.Secrets.Find(secretOf(registration))
-	from := source{generation: registration.Generation}
+	key := secretOf(registration)
+	c.nameSecret(m, keyOf(registration), key) // first, so that no later change of the Secret is missed
+	why := c.whyMissing(key)                  // first, so that a Secret that is read in between is found
+	secret, found := c.config.Secrets.Find(key)
+	from := source{generation: registration.Generation, missing: why}
 	var data map[string][]byte
 	if found {
+		from.missing = missing{}
 		from.secretUID, from.secretRV, data = secret.UID, secret.ResourceVersion, secret.Data
 	}
 	expired := !m.validUntil.IsZero() && !now.Before(m.validUntil)
@@ -58,17 +72,49 @@ func (c *Controller) read(m *member, registration *v1alpha1.ClusterRegistration)
 		return m.connection, m.problem
 	}
 	m.source, m.validUntil = from, time.Time{}
-	m.connection, m.problem = parse(registration, data, found, now)
+	m.connection, m.problem = parse(registration, data, found, from.missing, now)
 	if m.problem == nil {
 		m.problem = c.config.Check(m.connection)
 	}
-	if m.problem == nil {
-		m.validUntil = m.connection.CertificateNotAfter
+	m.validUntil = m.connection.CertificateNotAfter
+	if m.problem != nil {
+		m.validUntil = m.problem.Until
 	}
 	return m.connection, m.problem
 }
 
-func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, found bool, now time.Time) (memberconfig.Connection, *memberconfig.Problem) {
+func (c *Controller) whyMissing(secret workspace.Key) missing {
+	binding, refused := c.config.Secrets.Refused(secret.Workspace)
+	if refused {
+		return missing{refused: binding}
+	}
+	return missing{unread: !c.config.Secrets.Read(secret.Workspace)}
+}
+
+// nameSecret notes which Secret a registration names; none if its Name is empty.
+func (c *Controller) nameSecret(m *member, key, secret workspace.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.secret == secret {
+		return
+	}
+	if named := c.bySecret[m.secret]; named.Has(key) {
+		named.Delete(key)
+		if len(named) == 0 {
+			delete(c.bySecret, m.secret)
+		}
+	}
+	m.secret = secret
+	if secret.Name == "" {
+		return
+	}
+	if c.bySecret[secret] == nil {
+		c.bySecret[secret] = sets.Set[workspace.Key]{}
+	}
+	c.bySecret[secret].Insert(key)
+}
+
+func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, found bool, why missing, now time.Time) (memberconfig.Connection, *memberconfig.Problem) {
 	reference, endpoint := registration.Spec.KubeconfigSecretRef, registration.Spec.Endpoint
 	switch {
 	case (reference == nil) == (endpoint == nil):
@@ -77,7 +123,7 @@ func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, f
 			Message: "exactly one of spec.kubeconfigSecretRef and spec.endpoint must be set",
 		}
 	case !found:
-		return memberconfig.Connection{}, secretNotFound(registration)
+		return memberconfig.Connection{}, secretNotFound(registration, why)
 	case endpoint != nil:
 		return memberconfig.FromEndpoint(*endpoint, data, now)
 	}
@@ -94,13 +140,21 @@ func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, f
 	return memberconfig.FromKubeconfig(data[name], now)
 }
 
-func secretNotFound(registration *v1alpha1.ClusterRegistration) *memberconfig.Problem {
+func secretNotFound(registration *v1alpha1.ClusterRegistration, why missing) *memberconfig.Problem {
 	key := secretOf(registration)
-	return &memberconfig.Problem{
-		Condition: v1alpha1.ConditionCredentialsValid, Reason: v1alpha1.ReasonSecretNotFound,
-		Message: "Secret " + key.Namespace + "/" + key.Name + " is not visible; create it with the label " +
-			v1alpha1.CredentialsLabel + "=" + v1alpha1.CredentialsLabelValue + ", and accept the permission claim on secrets in the APIBinding",
+	problem := &memberconfig.Problem{Condition: v1alpha1.ConditionCredentialsValid, Reason: v1alpha1.ReasonSecretNotFound}
+	switch {
+	case why.refused != "":
+		problem.Message = "The Secrets of this workspace are not visible, since the APIBinding does not accept the permission claim on them; " +
+			"accept it: kubectl kcp claims accept apibinding/" + why.refused
+	case why.unread:
+		problem.Reason, problem.Message = v1alpha1.ReasonPending, "The Secrets of this workspace have not been read yet"
+	default:
+		problem.Message = "Secret " + key.Namespace + "/" + key.Name + " is not visible; create it with the label " +
+			v1alpha1.CredentialsLabel + "=" + v1alpha1.CredentialsLabelValue +
+			", and see that the permission claim on secrets in the APIBinding selects it"
 	}
+	return problem
 }
 
 // secretOf returns the key of the Secret that a registration names; its Name is empty if it names none.

@@ -28,6 +28,9 @@ import (
 // messageInterval is how often a status is written at most when nothing but the text of a message differs.
 const messageInterval = 30 * time.Second
 
+// seededFor is how long a status that an earlier leader wrote may stand before the member has been judged.
+const seededFor = time.Minute
+
 // written is the last status that was written, and on top of which version. Until that write comes back through the
 // index the stored status is older than what was written.
 type written struct {
@@ -108,6 +111,10 @@ func (c *Controller) verdicts(key workspace.Key, observed []metav1.Condition, pr
 	if problem == nil {
 		problem = c.duplicate(key)
 	}
+	if problem != nil && problem.Reason == v1alpha1.ReasonPending {
+		credentials.Message = problem.Message
+		problem = nil
+	}
 	if problem != nil {
 		reachable = pending(v1alpha1.ConditionReachable, v1alpha1.ReasonNotTried, "The member is not called while another condition forbids it")
 		refuse(problem, &accepted, &credentials)
@@ -166,20 +173,22 @@ func summary(verdicts []metav1.Condition) metav1.Condition {
 }
 
 // writeStatus writes the conditions if this replica leads and they differ from what is stored. It returns when to
-// look again.
+// look again. Times of transition alone are no difference: replicas notice one transition at different times.
 func (c *Controller) writeStatus(ctx context.Context, m *member, registration *v1alpha1.ClusterRegistration) (time.Duration, error) {
 	stored := registration.Status.Conditions
 	if m.written.version == registration.ResourceVersion {
 		stored = m.written.conditions
 	}
-	if !c.config.Leader.IsLeader() || equality.Semantic.DeepEqual(stored, m.conditions) {
-		return 0, nil
-	}
-	now := c.config.Clock.Now()
-	if wait := messageInterval - now.Sub(m.written.at); wait > 0 && sameButText(stored, m.conditions) {
+	wait := c.untilJudged(m)
+	desired := onto(stored, m.conditions)
+	if wait > 0 || !c.config.Leader.IsLeader() || equality.Semantic.DeepEqual(stored, desired) {
 		return wait, nil
 	}
-	patch, err := statusPatch(registration.UID, m.conditions)
+	now := c.config.Clock.Now()
+	if wait := messageInterval - now.Sub(m.written.at); wait > 0 && sameButText(stored, desired) {
+		return wait, nil
+	}
+	patch, err := statusPatch(registration.UID, desired)
 	if err != nil {
 		return 0, err
 	}
@@ -187,9 +196,38 @@ func (c *Controller) writeStatus(ctx context.Context, m *member, registration *v
 	if err := c.config.Status.PatchStatus(ctx, key, patch); err != nil {
 		return 0, ignoreGone(err)
 	}
-	m.written = written{version: registration.ResourceVersion, conditions: slices.Clone(m.conditions), at: now}
+	m.written = written{version: registration.ResourceVersion, conditions: desired, at: now}
 	klog.FromContext(ctx).V(2).Info("Wrote status of registration", logkey.Member, key)
 	return 0, nil
+}
+
+// onto returns the conditions with the times of transition of the stored ones where those have the same status.
+func onto(stored, conditions []metav1.Condition) []metav1.Condition {
+	out := slices.Clone(conditions)
+	for i := range out {
+		if before := meta.FindStatusCondition(stored, out[i].Type); before != nil && before.Status == out[i].Status {
+			out[i].LastTransitionTime = before.LastTransitionTime
+		}
+	}
+	return out
+}
+
+// untilJudged returns how long what an earlier leader wrote stands: until this process has judged the member, but not
+// for long. Otherwise each restart would take back for a moment what is known of every member.
+func (c *Controller) untilJudged(m *member) time.Duration {
+	if m.seeded.IsZero() {
+		return 0
+	}
+	wait := seededFor - c.config.Clock.Now().Sub(m.seeded)
+	credentials := meta.FindStatusCondition(m.conditions, v1alpha1.ConditionCredentialsValid)
+	reachable := meta.FindStatusCondition(m.conditions, v1alpha1.ConditionReachable)
+	pendingStill := reachable.Reason == v1alpha1.ReasonPending ||
+		(reachable.Status == metav1.ConditionTrue && credentials.Reason == v1alpha1.ReasonPending)
+	if wait <= 0 || !pendingStill {
+		m.seeded = time.Time{}
+		return 0
+	}
+	return wait
 }
 
 // ignoreGone leaves out errors that the next event explains: the registration is gone, or is another one by now.

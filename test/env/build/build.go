@@ -5,8 +5,7 @@
 //
 // A set of commands is kept under a hash of everything that decides what it is: sources, go.mod, go.sum, build flags, Go
 // version and platform. What is in the cache is therefore right, whichever clone put it there, and it is complete: a
-// set appears by one rename. It is no build system: commands of this module's own product are better left to the go
-// command, which knows its own dependencies.
+// set appears by one rename. It is no build system: it knows which folders hold sources, not what depends on what.
 package build
 
 import (
@@ -21,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -43,6 +43,8 @@ type Set struct {
 	Name string
 	// ModuleDir is the directory of the module's go.mod.
 	ModuleDir string
+	// Folders of ModuleDir that hold the sources; all of it unless set. go.mod and go.sum count in any case.
+	Folders []string
 	// Packages are the commands to build, as import paths or relative to ModuleDir.
 	Packages []string
 	// Commands are the file names that the build makes.
@@ -116,7 +118,7 @@ func (c *Cache) build(ctx context.Context, set Set, final string) (err error) {
 	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // binaries are no secret
 		return fmt.Errorf("opening the build folder to others: %w", err)
 	}
-	if err := c.BuildInto(ctx, set, temporary); err != nil {
+	if err := c.buildInto(ctx, set, temporary); err != nil {
 		return err
 	}
 	if err := os.Rename(temporary, final); err != nil {
@@ -125,8 +127,8 @@ func (c *Cache) build(ctx context.Context, set Set, final string) (err error) {
 	return nil
 }
 
-// BuildInto builds the set into an existing folder, past the cache.
-func (c *Cache) BuildInto(ctx context.Context, set Set, dir string) error {
+// buildInto builds the set into an existing folder, past the cache.
+func (c *Cache) buildInto(ctx context.Context, set Set, dir string) error {
 	start := c.Clock.Now()
 	stop := c.progress(set.Name, start)
 	output, err := c.compile(ctx, set, dir)
@@ -194,7 +196,7 @@ func (c *Cache) goVersion(ctx context.Context) (string, error) {
 func Key(set Set, goVersion string) (string, error) {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%q %q %q %q %q\n", goVersion, runtime.GOOS+"/"+runtime.GOARCH, set.LDFlags, set.Packages, set.Commands)
-	files, err := sources(set.ModuleDir)
+	files, err := set.sources()
 	if err != nil {
 		return "", fmt.Errorf("listing sources of %s: %w", set.Name, err)
 	}
@@ -208,9 +210,26 @@ func Key(set Set, goVersion string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:keyLength], nil
 }
 
-// sources lists the files below dir that a build may read: everything but tests, notes and hidden files.
-func sources(dir string) ([]string, error) {
+// sources lists the files that a build may read, relative to the module.
+func (s Set) sources() ([]string, error) {
+	if len(s.Folders) == 0 {
+		return s.sourcesBelow(".")
+	}
+	names := []string{"go.mod", "go.sum"}
+	for _, folder := range s.Folders {
+		below, err := s.sourcesBelow(folder)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, below...)
+	}
+	return names, nil
+}
+
+// sourcesBelow leaves out tests, notes, hidden files, and what a build by hand leaves beside the sources.
+func (s Set) sourcesBelow(folder string) ([]string, error) {
 	var names []string
+	dir := filepath.Join(s.ModuleDir, folder)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -220,10 +239,11 @@ func sources(dir string) ([]string, error) {
 		if entry.IsDir() && (hidden || name == "testdata") {
 			return filepath.SkipDir
 		}
-		if !entry.Type().IsRegular() || hidden || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".md") {
+		if !entry.Type().IsRegular() || hidden || strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".md") ||
+			slices.Contains(s.Commands, name) {
 			return nil
 		}
-		relative, err := filepath.Rel(dir, path)
+		relative, err := filepath.Rel(s.ModuleDir, path)
 		names = append(names, relative)
 		return err
 	})

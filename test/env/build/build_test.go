@@ -54,6 +54,10 @@ func TestKeyChangesWithWhatIsBuilt(t *testing.T) {
 			t.Helper()
 			write(t, filepath.Join(s.ModuleDir, "x_test.go"), "package x")
 		}, same: true},
+		"a command that somebody built by hand": {edit: func(t *testing.T, s *build.Set) {
+			t.Helper()
+			write(t, filepath.Join(s.ModuleDir, "hello"), "binary")
+		}, same: true},
 		"a hidden file": {edit: func(t *testing.T, s *build.Set) { t.Helper(); write(t, filepath.Join(s.ModuleDir, ".x"), "") }, same: true},
 	}
 	for name, tc := range tests {
@@ -73,6 +77,41 @@ func TestKeyChangesWithWhatIsBuilt(t *testing.T) {
 				t.Errorf("keys %s and %s: same is %t, want %t", before, after, before == after, tc.same)
 			}
 		})
+	}
+}
+
+func TestKeyOfNamedFoldersLooksAtNothingElse(t *testing.T) {
+	t.Parallel()
+	set := module(t, "package main")
+	for _, folder := range []string{"inside", "outside"} {
+		if err := os.Mkdir(filepath.Join(set.ModuleDir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(set.ModuleDir, "go.sum"), "")
+	set.Folders = []string{"inside"}
+	key := func() string {
+		t.Helper()
+		key, err := build.Key(set, "go1.26")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	before := key()
+	write(t, filepath.Join(set.ModuleDir, "outside", "x.go"), "package x")
+	if key() != before {
+		t.Error("a file outside of the named folders changes the key")
+	}
+	write(t, filepath.Join(set.ModuleDir, "inside", "x.go"), "package x")
+	if inside := key(); inside == before {
+		t.Error("a file inside a named folder does not change the key")
+	} else {
+		before = inside
+	}
+	write(t, filepath.Join(set.ModuleDir, "go.mod"), "module other")
+	if key() == before {
+		t.Error("go.mod does not change the key")
 	}
 }
 
