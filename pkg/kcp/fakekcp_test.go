@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,9 +35,16 @@ type fakeKCP struct {
 	objects  map[string][]*unstructured.Unstructured
 	watchers map[string][]chan metav1.WatchEvent
 	broken   map[string]int           // path prefix -> HTTP status
+	history  map[string][]past
 	hung     map[string]chan struct{} // path prefix -> when it answers again
 	queries  []string
 	patches  []patched
+}
+
+// past is an event that a watch from an earlier revision has to see.
+type past struct {
+	revision int
+	event    metav1.WatchEvent
 }
 
 type patched struct{ path, contentType, body string }
@@ -44,7 +52,7 @@ type patched struct{ path, contentType, body string }
 func newFakeKCP(t *testing.T) *fakeKCP {
 	t.Helper()
 	f := &fakeKCP{
-		objects: map[string][]*unstructured.Unstructured{}, watchers: map[string][]chan metav1.WatchEvent{}, broken: map[string]int{},
+		objects: map[string][]*unstructured.Unstructured{}, history: map[string][]past{}, watchers: map[string][]chan metav1.WatchEvent{}, broken: map[string]int{},
 	}
 	f.Server = httptest.NewTLSServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
@@ -108,6 +116,12 @@ func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeKCP) watch(w http.ResponseWriter, r *http.Request) {
 	events := make(chan metav1.WatchEvent, 1000)
+	from, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	for _, missed := range f.history[r.URL.Path] {
+		if missed.revision > from {
+			events <- missed.event
+		}
+	}
 	f.watchers[r.URL.Path] = append(f.watchers[r.URL.Path], events)
 	f.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
@@ -163,6 +177,7 @@ func (f *fakeKCP) send(path, eventType string, u *unstructured.Unstructured) {
 	raw, _ := u.MarshalJSON()
 	event := metav1.WatchEvent{Type: eventType}
 	event.Object.Raw = raw
+	f.history[path] = append(f.history[path], past{f.revision, event})
 	for _, watcher := range f.watchers[path] {
 		watcher <- event
 	}

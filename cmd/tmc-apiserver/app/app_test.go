@@ -60,6 +60,26 @@ func TestRun(t *testing.T) { //nolint:paralleltest // see above
 	}
 }
 
+// One mistyped flag must not make the others look as if they were given twice.
+func TestFlagErrorsSpeakOfWhatWasTyped(t *testing.T) { //nolint:paralleltest // as TestRun
+	for name, args := range map[string][]string{
+		"unknown flag last":  {"--requestheader-username-headers=X-Fp-A-User", "--allowed-member-cidrs=nonsense", "--bogus"},
+		"unknown flag first": {"--bogus", "--requestheader-username-headers=X-Fp-A-User", "--allowed-member-cidrs=nonsense"},
+		"value that is none": {"--probe-interval=1s", "--requestheader-username-headers=X-Fp-A-User", "--allowed-member-cidrs=nonsense", "--probe-interval=soon"},
+	} {
+		args = append(args, "--requestheader-client-ca-file=ca.crt", "--requestheader-allowed-names=proxy")
+		_, _, errOut := execute(t, args...)
+		if strings.Contains(errOut, "twice") {
+			t.Errorf("%s: a header is said to be configured twice:\n%s", name, errOut)
+		}
+		for _, once := range []string{"nonsense", "bogus", "soon"} {
+			if n := strings.Count(errOut, once); n > 1 || n == 1 != strings.Contains(strings.Join(args, " "), once) {
+				t.Errorf("%s: %s is reported %d times:\n%s", name, once, n, errOut)
+			}
+		}
+	}
+}
+
 func TestHelpOfSubcommandsDoesNotShowServerFlags(t *testing.T) { //nolint:paralleltest // as TestRun
 	_, out, _ := execute(t, "version", "--help")
 	if strings.Contains(out, "requestheader") || strings.Contains(out, "--kubeconfig") {

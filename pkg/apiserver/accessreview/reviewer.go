@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -31,13 +32,15 @@ type Endpoints interface {
 type Reviewer struct {
 	endpoints Endpoints
 	provider  *rest.Config
+	client    *http.Client
 }
 
 var _ door.Reviewer = (*Reviewer)(nil)
 
-// New returns a reviewer. Provider is the configuration of the workspace that holds the export.
-func New(endpoints Endpoints, provider *rest.Config) *Reviewer {
-	return &Reviewer{endpoints: endpoints, provider: provider}
+// New returns a reviewer. Provider is the configuration of the workspace that holds the export. All reviews share the
+// client, which authenticates this server.
+func New(endpoints Endpoints, provider *rest.Config, client *http.Client) *Reviewer {
+	return &Reviewer{endpoints: endpoints, provider: provider, client: client}
 }
 
 // Review asks once.
@@ -57,7 +60,7 @@ func (r *Reviewer) Review(ctx context.Context, ws logicalcluster.Name, spec auth
 	// The server's own limits hold for reviews, so the client does not add another.
 	config = rest.CopyConfig(config)
 	config.QPS, config.RateLimiter = -1, nil
-	reviews, err := authorizationclient.NewForConfig(config)
+	reviews, err := authorizationclient.NewForConfigAndClient(config, r.client)
 	if err != nil {
 		return false, "", fmt.Errorf("creating a client to review access in workspace %q: %w", ws, err)
 	}

@@ -184,7 +184,7 @@ func (p *parts) backend() apiserver.Backend {
 		Storage:    map[string]rest.Storage{clusterstatus.Resource: clusterstatus.NewREST(p.store, p.fleet, p.config.Clock)},
 		OpenAPI:    openapi.GetOpenAPIDefinitions,
 		Workspaces: p.set,
-		Reviewer:   accessreview.New(p.set, p.config.Provider),
+		Reviewer:   accessreview.New(p.set, p.config.Provider, p.set.HTTPClient()),
 		Components: p.components(),
 		ReadyChecks: []healthz.HealthChecker{
 			ready("kcp-informers", p.set.HasSynced, "kcp has not been read yet"),

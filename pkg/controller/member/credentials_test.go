@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -68,10 +69,84 @@ func TestExpiryIsNoticedWithoutAnEvent(t *testing.T) {
 	w.secret(key, kubeconfig("east", "client-certificate-data: "+encode(authority().cert)+", client-key-data: "+encode(authority().key)))
 	result := reconcile(t, c, key)
 	w.want(t, key, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-	if result.After <= 23*time.Hour || result.After > 24*time.Hour {
-		t.Errorf("looks again after %s, want when the certificate ends", result.After)
+	for range 23 {
+		if result.After <= 0 || result.After > time.Hour {
+			t.Fatalf("looks again after %s, want after at most an hour", result.After)
+		}
+		clock.Step(result.After)
+		result = reconcile(t, c, key)
+		w.want(t, key, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 	}
 	clock.Step(result.After + time.Second)
 	reconcile(t, c, key)
 	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonCertificateExpired)
+}
+
+func TestCertificateThatBeginsLaterIsTriedThenWithoutAnEvent(t *testing.T) {
+	t.Parallel()
+	w, c, clock := newWorld()
+	clock.SetTime(time.Date(2019, 12, 31, 23, 0, 0, 0, time.UTC))
+	key := w.register("one", "east")
+	encode := base64.StdEncoding.EncodeToString
+	w.secret(key, kubeconfig("east", "client-certificate-data: "+encode(authority().cert)+", client-key-data: "+encode(authority().key)))
+	result := reconcile(t, c, key)
+	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonCertificateExpired)
+	if result.After <= 0 || result.After > time.Hour {
+		t.Fatalf("looks again after %s, want when the certificate begins", result.After)
+	}
+	clock.Step(result.After + time.Second)
+	reconcile(t, c, key)
+	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+}
+
+// Before the Secrets of a workspace are read, one that is not found may exist.
+func TestSecretIsPendingUntilSecretsAreRead(t *testing.T) {
+	t.Parallel()
+	w, c, _ := newWorld()
+	key := w.register("one", "east")
+	kept := w.secrets
+	w.secrets, w.unread = nil, true
+	reconcile(t, c, key)
+	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.want(t, key, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.unread = false
+	reconcile(t, c, key)
+	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	w.secrets = kept
+	reconcile(t, c, key)
+	w.answer(key, "cluster", 1)
+	w.secrets, w.unread = nil, true // as when the workspace's shard gets another address
+	reconcile(t, c, key)
+	w.want(t, key, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	if len(w.connections) != 1 {
+		t.Error("the member is not called any more, although nothing speaks against it")
+	}
+}
+
+func TestRefusedClaimIsNamed(t *testing.T) {
+	t.Parallel()
+	w, c, _ := newWorld()
+	key := w.register("one", "east")
+	clear(w.secrets)
+	w.refusedBy = "tmc-xyz"
+	reconcile(t, c, key)
+	refused := w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	if !strings.Contains(refused.Message, "kubectl kcp claims accept apibinding/tmc-xyz") {
+		t.Errorf("the message does not say what to do: %s", refused.Message)
+	}
+	w.refusedBy = ""
+	reconcile(t, c, key)
+	missing := w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	if strings.Contains(missing.Message, "claims accept") || !strings.Contains(missing.Message, "default/east") {
+		t.Errorf("the message names the wrong remedy: %s", missing.Message)
+	}
+}
+
+// The queue keeps a key until its time has come, even if the registration is gone by then.
+func TestQueueKeepsKeysForABoundedTime(t *testing.T) {
+	t.Parallel()
+	_, c, clock := newWorld()
+	if wait := c.untilExpiry(&member{validUntil: clock.Now().Add(100 * 365 * 24 * time.Hour)}); wait > time.Hour {
+		t.Errorf("the key is kept for %s", wait)
+	}
 }
