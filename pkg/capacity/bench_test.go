@@ -24,7 +24,7 @@ import (
 const (
 	benchPods  = 10_000
 	benchNodes = 100
-	benchBatch = 25
+	benchBatch = 5
 )
 
 // benchPod is a running pod as a current API server sends it, about 5 KB: two containers with ten variables each, five

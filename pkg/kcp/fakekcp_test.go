@@ -34,7 +34,7 @@ type fakeKCP struct {
 	revision int
 	objects  map[string][]*unstructured.Unstructured
 	watchers map[string][]chan metav1.WatchEvent
-	broken   map[string]int           // path prefix -> HTTP status
+	broken   map[string]int // path prefix -> HTTP status
 	history  map[string][]past
 	hung     map[string]chan struct{} // path prefix -> when it answers again
 	queries  []string

@@ -48,8 +48,8 @@ func TestKeyCompareOrdersByWorkspaceThenNamespaceThenName(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("sorted keys (-want +got):\n%s", diff)
 	}
-	if got[0].Compare(got[0]) != 0 {
-		t.Error("a key differs from itself")
+	if got[0].Compare(want[0]) != 0 {
+		t.Error("a key differs from its copy")
 	}
 }
 

@@ -80,5 +80,5 @@ func (e *Environment) placeTMC(built string) (string, error) {
 	if err := pki.WriteSecret(path, data); err != nil {
 		return "", err
 	}
-	return path, os.Chmod(path, 0o700) //nolint:gosec // a command, for its owner
+	return path, os.Chmod(path, 0o700) // a command, for its owner
 }

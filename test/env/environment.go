@@ -188,11 +188,11 @@ func (e *Environment) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(e.out, "[%5.1fs] %s\n", elapsed, fmt.Sprintf(format, args...)) // progress is only shown
 }
 
-// await waits until check passes. It gives up at once when the process ends, and shows what it said last.
-func (e *Environment) await(ctx context.Context, p *proc.Process, timeout time.Duration, check func(context.Context) error) error {
+// await waits, up to readyTimeout, until check passes. It gives up at once when the process ends, and shows what it said last.
+func (e *Environment) await(ctx context.Context, p *proc.Process, check func(context.Context) error) error {
 	var last error
 	ended := false
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, timeout, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, readyTimeout, true, func(ctx context.Context) (bool, error) {
 		if last = check(ctx); last == nil {
 			return true, nil
 		}
@@ -202,7 +202,7 @@ func (e *Environment) await(ctx context.Context, p *proc.Process, timeout time.D
 	tail := p.LogTail(logLines)
 	switch {
 	case ended && last != nil:
-		cause := fmt.Errorf("process %s ended before it was ready; the last lines of %s are:\n%s", p.Name(), p.LogPath(), tail) //nolint:err113 // only shown
+		cause := fmt.Errorf("process %s ended before it was ready; the last lines of %s are:\n%s", p.Name(), p.LogPath(), tail)
 		if strings.Contains(tail, portTakenLog) {
 			return errors.Join(errPortTaken, cause, portOwners(tail))
 		}
@@ -216,7 +216,7 @@ func (e *Environment) await(ctx context.Context, p *proc.Process, timeout time.D
 
 // portOwners names who has the ports that a log complains about.
 func portOwners(log string) error {
-	for _, line := range strings.Split(log, "\n") {
+	for line := range strings.SplitSeq(log, "\n") {
 		before, _, found := strings.Cut(line, ": bind: "+portTakenLog)
 		if !found {
 			continue
@@ -226,7 +226,7 @@ func portOwners(log string) error {
 			continue
 		}
 		if owner := ports.Owner(port); owner != "" {
-			return fmt.Errorf("port %d is held by %s", port, owner) //nolint:err113 // only shown
+			return fmt.Errorf("port %d is held by %s", port, owner)
 		}
 	}
 	return nil

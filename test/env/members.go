@@ -139,7 +139,7 @@ func (e *Environment) startMember(ctx context.Context, m memberState, bin string
 	if err != nil {
 		return err
 	}
-	return e.await(ctx, p, readyTimeout, newMemberReadiness(client, planFor(m.Name).nodes(m.Name)).check)
+	return e.await(ctx, p, newMemberReadiness(client, planFor(m.Name).nodes(m.Name)).check)
 }
 
 func (e *Environment) memberClient(name string) (kubernetes.Interface, error) {
@@ -191,7 +191,7 @@ func (r *memberReadiness) check(ctx context.Context) error {
 		}
 	}
 	if ready < len(r.nodes) {
-		return fmt.Errorf("%d of %d nodes are ready", ready, len(r.nodes)) //nolint:err113 // only shown
+		return fmt.Errorf("%d of %d nodes are ready", ready, len(r.nodes))
 	}
 	return nil
 }

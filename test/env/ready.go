@@ -62,7 +62,7 @@ func (e *Environment) readyz(url string) func(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("asking %s: %w", url, err)
 		}
-		defer response.Body.Close() //nolint:errcheck // only read from
+		defer response.Body.Close() // only read from
 		if response.StatusCode != http.StatusOK {
 			body, _ := io.ReadAll(io.LimitReader(response.Body, maxReadyzBytes)) // what came is shown
 			return fmt.Errorf("%s answers %s: %w: %s", url, response.Status, errNotReady, body)

@@ -20,17 +20,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/ptr"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 const (
-	// ReaderNamespace and ReaderName are the identity on every member that TMC gets.
+	// ReaderNamespace is the namespace of the identity on every member that TMC gets.
 	ReaderNamespace = "tmc-system"
-	ReaderName      = "tmc-reader"
-	tokenLifetime   = 365 * 24 * time.Hour
-	fieldManager    = "tmcenv"
+	// ReaderName is the name of that identity.
+	ReaderName    = "tmc-reader"
+	tokenLifetime = 365 * 24 * time.Hour
+	fieldManager  = "tmcenv"
 )
 
 // RegistrationsResource is the resource of ClusterRegistration.
@@ -48,7 +48,7 @@ func (e *Environment) ReaderKubeconfig(ctx context.Context, member string) ([]by
 	if err := ensureReader(ctx, client); err != nil {
 		return nil, fmt.Errorf("making the identity %s on member %s: %w", ReaderName, member, err)
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(tokenLifetime.Seconds()))}}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(tokenLifetime.Seconds()))}}
 	token, err := client.CoreV1().ServiceAccounts(ReaderNamespace).CreateToken(ctx, ReaderName, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("requesting a token of %s on member %s: %w", ReaderName, member, err)
@@ -69,9 +69,10 @@ func ensureReader(ctx context.Context, client kubernetes.Interface) error {
 	create := metav1.CreateOptions{FieldManager: fieldManager}
 	_, nsErr := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ReaderNamespace}}, create)
 	_, saErr := client.CoreV1().ServiceAccounts(ReaderNamespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, create)
-	_, roleErr := client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
-		APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods", "namespaces"}, Verbs: []string{"get", "list", "watch"},
-	}}}, create)
+	_, roleErr := client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, ResourceNames: []string{metav1.NamespaceSystem}, Verbs: []string{"get"}},
+	}}, create)
 	_, bindingErr := client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: meta,
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: ReaderName},

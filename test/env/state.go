@@ -121,7 +121,7 @@ func (l layout) writeState(s *state) error {
 func (l layout) readState() (*state, error) {
 	data, err := os.ReadFile(l.state())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // nothing there is an answer
+		return nil, nil // nothing there is an answer
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the environment's state: %w", err)

@@ -94,7 +94,7 @@ func (e *Environment) StartTMC(ctx context.Context, o TMCOptions) (*proc.Process
 
 // AwaitTMC waits until the server is ready, also after a restart.
 func (e *Environment) AwaitTMC(ctx context.Context, p *proc.Process) error {
-	return e.await(ctx, p, readyTimeout, e.readyz(e.TMCURL()+"/readyz"))
+	return e.await(ctx, p, e.readyz(e.TMCURL()+"/readyz"))
 }
 
 // StopTMC stops the server and waits until it is gone. That it never ran is no error.

@@ -54,7 +54,7 @@ func Up(ctx context.Context, o Options) (*Environment, error) {
 
 // lock keeps two commands from working on one environment at once.
 func (l layout) lock(ctx context.Context, o *Options) (func(), error) {
-	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil { //nolint:gosec // binaries are no secret
+	if err := os.MkdirAll(o.CacheDir, 0o755); err != nil { // binaries are no secret
 		return nil, fmt.Errorf("making the cache folder: %w", err)
 	}
 	name := strings.ReplaceAll(strings.Trim(o.Dir, "/"), "/", "-") + ".env.lock"
@@ -194,7 +194,7 @@ func (e *Environment) startKCP(ctx context.Context, bin string) error {
 	if err != nil {
 		return err
 	}
-	return e.await(ctx, public, readyTimeout, e.kcpUsable)
+	return e.await(ctx, public, e.kcpUsable)
 }
 
 // launch is a server of kcp's side and the port at which it says that it is ready.
@@ -212,7 +212,7 @@ func (e *Environment) launchAll(ctx context.Context, launches []launch) error {
 			if err != nil {
 				return err
 			}
-			if err := e.await(ctx, p, readyTimeout, e.readyz(loopbackURL(l.port, "/readyz"))); err != nil {
+			if err := e.await(ctx, p, e.readyz(loopbackURL(l.port, "/readyz"))); err != nil {
 				return err
 			}
 			e.say("%s is ready", p.Name())

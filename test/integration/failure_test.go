@@ -49,7 +49,7 @@ func TestFLT01And03MemberThatStopsTurnsUnknown(t *testing.T) {
 			if !equality.Semantic.DeepEqual(before.Status.Capacity, after.Status.Capacity) || after.Status.Version != before.Status.Version {
 				t.Errorf("the last figures are lost: %+v, before %+v", after.Status, before.Status)
 			}
-			if after.Status.ObservationTime == nil || after.Status.ObservationTime.Time.After(start.Add(2*time.Second)) {
+			if after.Status.ObservationTime == nil || after.Status.ObservationTime.After(start.Add(2*time.Second)) {
 				t.Errorf("the observation time %v is later than the stop at %v", after.Status.ObservationTime, start)
 			}
 			othersAreReady(t)

@@ -119,7 +119,7 @@ func oldVersionsAreGone(t *testing.T, tenant *framework.Tenant) {
 	before := list.GetResourceVersion()
 	suite.Kill(t, "tmc-apiserver")
 	suite.Restart(t, "tmc-apiserver")
-	framework.Eventually(t, "an old resource version to be answered with 410", framework.MemberTimeout, func(ctx context.Context) error {
+	framework.Eventually(t, "an old resource version to be answered with 410", framework.MemberTimeout, func(context.Context) error {
 		result := tenant.Kubectl.Run(t, "get", "--raw", tenant.Path("/apis/tmc.kcp.io/v1alpha1/clusterstatuses?watch=true&timeoutSeconds=1&resourceVersion="+before))
 		if !strings.Contains(result.Output(), "410") && !strings.Contains(result.Output(), "Expired") {
 			return fmt.Errorf("it was answered with %s", result.Output())

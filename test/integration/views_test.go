@@ -93,7 +93,7 @@ func TestTenantReadsItsMembersWithKubectl(t *testing.T) {
 func TestDiscoveryOffersReadsOnly(t *testing.T) {
 	t.Parallel()
 	output := suite.Acme.Kubectl.MustRun(t, "api-resources", "--api-group=tmc.kcp.io", "-o", "wide", "--no-headers")
-	for _, line := range strings.Split(output, "\n") {
+	for line := range strings.SplitSeq(output, "\n") {
 		if strings.HasPrefix(line, "clusterstatuses ") {
 			for _, want := range []string{"cst", "ClusterStatus", "get,list,watch", "tmc"} {
 				if !strings.Contains(line, want) {

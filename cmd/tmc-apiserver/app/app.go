@@ -6,14 +6,12 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"k8s.io/component-base/cli"
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/logs"
@@ -78,7 +76,7 @@ Prepare kcp with "tmc-apiserver init" first. It never runs as an administrator.`
 	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(failed *cobra.Command, err error) error {
 		if failed == cmd {
-			err = errors.Join(everyFlagError(cmd.Flags(), args, err), o.Complete().Validate())
+			err = everyProblem(cmd.Flags(), args, err)
 		}
 		return fmt.Errorf("%w\nSee %s --help", err, failed.CommandPath())
 	})
@@ -143,21 +141,4 @@ func groupedHelp(cmd *cobra.Command, groups cliflag.NamedFlagSets) {
 		}
 		cliflag.PrintSections(out, groups, helpWidth)
 	})
-}
-
-// everyFlagError parses again after each flag that cannot be understood.
-func everyFlagError(fs *pflag.FlagSet, args []string, first error) error {
-	errs := []error{}
-	for rest := args; len(rest) > 0; {
-		err := fs.Parse(rest)
-		if err == nil {
-			break
-		}
-		errs = append(errs, err)
-		rest = after(rest, err)
-	}
-	if len(errs) == 0 {
-		return first
-	}
-	return errors.Join(errs...)
 }

@@ -125,7 +125,7 @@ func TestSecretIsPendingUntilSecretsAreRead(t *testing.T) {
 
 func TestRefusedClaimIsNamed(t *testing.T) {
 	t.Parallel()
-	w, c, _ := newWorld()
+	w, c, clock := newWorld()
 	key := w.register("one", "east")
 	clear(w.secrets)
 	w.refusedBy = "tmc-xyz"
@@ -135,6 +135,7 @@ func TestRefusedClaimIsNamed(t *testing.T) {
 		t.Errorf("the message does not say what to do: %s", refused.Message)
 	}
 	w.refusedBy = ""
+	clock.Step(messageInterval)
 	reconcile(t, c, key)
 	missing := w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
 	if strings.Contains(missing.Message, "claims accept") || !strings.Contains(missing.Message, "default/east") {

@@ -89,7 +89,7 @@ func (c *Cache) Get(ctx context.Context, set Set) (string, error) {
 	if complete(final, set.Commands) {
 		return final, nil
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil { //nolint:gosec // binaries are no secret
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil { // binaries are no secret
 		return "", fmt.Errorf("making the cache folder: %w", err)
 	}
 	unlock, err := Lock(ctx, final+".lock", func() {
@@ -115,7 +115,7 @@ func (c *Cache) build(ctx context.Context, set Set, final string) (err error) {
 		return fmt.Errorf("making a folder to build in: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temporary)) }()
-	if err := os.Chmod(temporary, 0o755); err != nil { //nolint:gosec // binaries are no secret
+	if err := os.Chmod(temporary, 0o755); err != nil { // binaries are no secret
 		return fmt.Errorf("opening the build folder to others: %w", err)
 	}
 	if err := c.buildInto(ctx, set, temporary); err != nil {

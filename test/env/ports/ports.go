@@ -86,7 +86,7 @@ func listeningInode(table string, port int) string {
 	if err != nil {
 		return ""
 	}
-	defer file.Close() //nolint:errcheck // only read from
+	defer file.Close() // only read from
 	suffix := fmt.Sprintf(":%04X", port)
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		fields := strings.Fields(lines.Text())

@@ -55,7 +55,7 @@ func tail(path string, lines int) string {
 	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}
-	defer file.Close() //nolint:errcheck // only read from
+	defer file.Close() // only read from
 	if info, err := file.Stat(); err == nil && info.Size() > tailBytes {
 		if _, err := file.Seek(-tailBytes, io.SeekEnd); err != nil {
 			return "(no log: " + err.Error() + ")"

@@ -91,8 +91,8 @@ func (t *Table) Start(spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the log of %s: %w", spec.Name, err)
 	}
-	defer log.Close()                            //nolint:errcheck // the child holds its own descriptor
-	cmd := exec.Command(spec.Path, spec.Args...) //nolint:noctx // it is meant to outlive every context
+	defer log.Close()                            // the child holds its own descriptor
+	cmd := exec.Command(spec.Path, spec.Args...) // it is meant to outlive every context
 	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

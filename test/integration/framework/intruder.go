@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"os"
@@ -60,9 +61,7 @@ func (s *Suite) DoRaw(t testing.TB, method, url string, headers http.Header, cer
 	if err != nil {
 		t.Fatalf("making a request to %s: %v", url, err)
 	}
-	for name, values := range headers {
-		request.Header[name] = values // as it stands, also when it is not canonical
-	}
+	maps.Copy(request.Header, headers) // as they stand, also when they are not canonical
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, err.Error()
