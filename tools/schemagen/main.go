@@ -85,6 +85,11 @@ func readCRD(path string) (*apiextensionsv1.CustomResourceDefinition, error) {
 	if err := yaml.UnmarshalStrict(data, crd); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", path, err)
 	}
+	for i := range crd.Spec.Versions {
+		if schema := crd.Spec.Versions[i].Schema; schema != nil {
+			unwrap(schema.OpenAPIV3Schema)
+		}
+	}
 	return crd, nil
 }
 
