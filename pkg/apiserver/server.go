@@ -34,8 +34,13 @@ type Component struct {
 type Server struct {
 	generic *genericapiserver.GenericAPIServer
 
-	mu      sync.Mutex
-	stop    context.CancelCauseFunc
+	mu   sync.Mutex
+	stop context.CancelFunc
+	// failure is why the server ended by itself.
+	failure error
+
+	// drained is closed when no request is in flight any more.
+	drained chan struct{}
 	running sync.WaitGroup
 }
 
@@ -49,7 +54,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		return nil, fmt.Errorf("installing API group %s: %w", tmcv1alpha1.GroupName, err)
 	}
 	installMetrics(generic.Handler.NonGoRestfulMux, c.config.Metrics)
-	server := &Server{generic: generic}
+	server := &Server{generic: generic, drained: make(chan struct{})}
 	for _, component := range c.config.Backend.Components {
 		if err := generic.AddPostStartHook("tmc-"+component.Name, server.startHook(component)); err != nil {
 			return nil, fmt.Errorf("adding component %s: %w", component.Name, err)
@@ -93,14 +98,24 @@ func (c CompletedConfig) endWatchesHook(end func()) genericapiserver.PreShutdown
 	}
 }
 
-// startHook starts a component on its own, so that /readyz does not wait for it to end.
+// startHook starts a component on its own, so that /readyz does not wait for it to end. The hook's own context would
+// end while requests are still in flight.
 func (s *Server) startHook(component Component) genericapiserver.PostStartHookFunc {
 	return func(hook genericapiserver.PostStartHookContext) error {
 		s.running.Add(1)
 		go func() {
 			defer s.running.Done()
-			err := component.Run(hook.Context)
-			if hook.Context.Err() != nil {
+			ctx, cancel := context.WithCancel(context.WithoutCancel(hook.Context))
+			defer cancel()
+			go func() {
+				select {
+				case <-s.drained:
+					cancel()
+				case <-ctx.Done():
+				}
+			}()
+			err := component.Run(ctx)
+			if ctx.Err() != nil {
 				return
 			}
 			s.fail(fmt.Errorf("component %s ended: %w", component.Name, orUnexpected(err)))
@@ -119,16 +134,25 @@ func orUnexpected(err error) error {
 func (s *Server) fail(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failure == nil {
+		s.failure = cause
+	}
 	if s.stop != nil {
-		s.stop(cause)
+		s.stop()
 	}
 }
 
+func (s *Server) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}
+
 // Run serves until the context ends, then shuts down in good order: watches are ended, requests in flight are waited
-// for, and components are stopped last.
+// for, and components are stopped last. It runs once.
 func (s *Server) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	s.mu.Lock()
 	s.stop = stop
 	s.mu.Unlock()
@@ -136,9 +160,10 @@ func (s *Server) Run(ctx context.Context) error {
 	logger := klog.FromContext(ctx)
 	logger.Info("Started serving", "address", s.Address())
 	err := s.generic.PrepareRun().RunWithContext(ctx)
+	close(s.drained)
 	s.running.Wait()
-	if cause := context.Cause(ctx); err == nil && cause != nil && ctx.Err() != nil && cause != context.Canceled { //nolint:errorlint // the plain value means an ordinary end
-		err = cause
+	if err == nil {
+		err = s.failed()
 	}
 	if err != nil {
 		return fmt.Errorf("serving: %w", err)

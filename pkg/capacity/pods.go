@@ -18,7 +18,7 @@ type podAsks struct {
 func (c *Cluster) UpsertPod(p *Pod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i, found := c.pods.find(p.UID)
+	i, key, found := c.pods.find(p.UID)
 	switch {
 	case p.Phase.Ended():
 		if found {
@@ -43,7 +43,7 @@ func (c *Cluster) UpsertPod(p *Pod) {
 		c.count(i, false)
 		c.releaseRecord(i)
 	} else {
-		i = c.pods.insert(p.UID)
+		i = c.pods.insert(p.UID, key)
 		c.hold(at)
 	}
 	c.write(i, at)
@@ -55,7 +55,7 @@ func (c *Cluster) UpsertPod(p *Pod) {
 func (c *Cluster) DeletePod(p *Pod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i, found := c.pods.find(p.UID); found {
+	if i, _, found := c.pods.find(p.UID); found {
 		c.removePod(i)
 	}
 }

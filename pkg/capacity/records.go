@@ -3,7 +3,7 @@
 
 package capacity
 
-import "encoding/hex"
+import "encoding/binary"
 
 const (
 	// inlineOthers is how many resources besides cpu and memory a record holds itself: ephemeral storage and two more.
@@ -66,17 +66,19 @@ func newRecords() records {
 
 func (r *records) at(i uint32) *podRecord { return &r.chunks[i/chunkSize][i%chunkSize] }
 
-func (r *records) find(uid []byte) (uint32, bool) {
-	if key, ok := parseUID(uid); ok {
-		i, found := r.byKey[key]
-		return i, found
+// find returns the record of a UID, and the key that the UID has, if it has one.
+func (r *records) find(uid []byte) (i uint32, key podKey, found bool) {
+	key, ok := parseUID(uid)
+	if ok {
+		i, found = r.byKey[key]
+		return i, key, found
 	}
-	i, found := r.byOddUID[string(uid)]
-	return i, found
+	i, found = r.byOddUID[string(uid)]
+	return i, key, found
 }
 
-// insert takes a free record for a UID that is new.
-func (r *records) insert(uid []byte) uint32 {
+// insert takes a free record for a UID that is new, with the key that find has returned.
+func (r *records) insert(uid []byte, key podKey) uint32 {
 	i := r.end
 	if n := len(r.free); n > 0 {
 		i = r.free[n-1]
@@ -89,7 +91,7 @@ func (r *records) insert(uid []byte) uint32 {
 	}
 	record := r.at(i)
 	*record = podRecord{flags: flagLive}
-	if key, ok := parseUID(uid); ok {
+	if key != (podKey{}) {
 		record.key = key
 		r.byKey[key] = i
 	} else {
@@ -149,23 +151,46 @@ func (r *records) compact() {
 }
 
 // parseUID reads a UUID in its usual form. Any other text, upper case included, is not one, because two texts must
-// never have the same key.
-func parseUID(uid []byte) (podKey, bool) {
-	var key podKey
+// never have the same key; nor is the UUID of zeros, whose key means none.
+func parseUID(uid []byte) (key podKey, ok bool) {
 	if len(uid) != 36 || uid[8] != '-' || uid[13] != '-' || uid[18] != '-' || uid[23] != '-' {
-		return key, false
+		return podKey{}, false
 	}
-	for _, c := range uid {
-		if c >= 'A' && c <= 'F' {
-			return key, false
-		}
+	le := binary.LittleEndian
+	a, okA := parseHex(le.Uint64(uid[0:8]))
+	b, okB := parseHex(uint64(le.Uint32(uid[9:13])) | uint64(le.Uint32(uid[14:18]))<<32)
+	c, okC := parseHex(uint64(le.Uint32(uid[19:23])) | uint64(le.Uint32(uid[24:28]))<<32)
+	d, okD := parseHex(le.Uint64(uid[28:36]))
+	if !okA || !okB || !okC || !okD || a|b|c|d == 0 {
+		return podKey{}, false
 	}
-	var digits [32]byte
-	copy(digits[0:], uid[0:8])
-	copy(digits[8:], uid[9:13])
-	copy(digits[12:], uid[14:18])
-	copy(digits[16:], uid[19:23])
-	copy(digits[20:], uid[24:36])
-	_, err := hex.Decode(key[:], digits[:])
-	return key, err == nil
+	le.PutUint32(key[0:4], a)
+	le.PutUint32(key[4:8], b)
+	le.PutUint32(key[8:12], c)
+	le.PutUint32(key[12:16], d)
+	return key, true
+}
+
+// parseHex reads eight lower-case hexadecimal digits at once, the first in the lowest byte: a UID is read with each event
+// of a pod.
+func parseHex(digits uint64) (uint32, bool) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	if digits&high != 0 {
+		return 0, false
+	}
+	// A byte of less than 0x80 and a constant of at most 0x80 never carry into the next byte; the top bit of a byte says
+	// whether the sum reached 0x80.
+	fromZero := (digits + (0x80-'0')*ones) & high
+	pastNine := (digits + (0x80-'9'-1)*ones) & high
+	fromA := (digits + (0x80-'a')*ones) & high
+	pastF := (digits + (0x80-'f'-1)*ones) & high
+	if fromZero&^pastNine|fromA&^pastF != high {
+		return 0, false
+	}
+	// Letters have the bit 0x40: to their low four bits belongs a 9 more.
+	v := digits&(0x0f*ones) + (digits>>6)&ones*9
+	// Pairs of digits to bytes, then the bytes together.
+	v = (v<<4 | v>>8) & 0x00ff00ff00ff00ff
+	v = (v | v>>8) & 0x0000ffff0000ffff
+	return uint32(v | v>>16), true
 }

@@ -21,13 +21,17 @@ import (
 // slotLoan is how long a member may keep others from being listed.
 const slotLoan = 5 * time.Second
 
+// notifyInterval is how long changes are collected after some were told. A member sends as many events as it likes,
+// and each change that is told is work for others.
+const notifyInterval = 20 * time.Millisecond
+
 // State is what is known of a member.
 type State struct {
 	// Version is the Kubernetes version, for example v1.36.3. It is empty until the member first answered.
 	Version string
 	// ClusterUID is the UID of the namespace kube-system, which identifies the cluster.
 	ClusterUID types.UID
-	// VerifiedRoot is the SHA-256 of the root certificate that the serving certificate was verified with.
+	// VerifiedRoot is the SHA-256 of the root certificate that the server was verified with when it told ClusterUID.
 	VerifiedRoot [32]byte
 	// Conditions are Reachable, CredentialsValid and CapacityKnown, and also Accepted, being False, while the server's
 	// name resolves to addresses that members may not have.
@@ -167,6 +171,9 @@ func (f *Fleet) notifyLoop(ctx context.Context) {
 		}
 		for key := range dirty {
 			f.config.OnChange(key)
+		}
+		if len(dirty) > 0 && !sleep(ctx, f.config.Clock, notifyInterval) {
+			return
 		}
 	}
 }

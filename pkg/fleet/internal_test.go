@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,5 +219,30 @@ func TestWireReaderReadsUnknownFieldsAndMetaLast(t *testing.T) {
 	stop := errors.New("stop")
 	if _, err := newWireReader(bytes.NewReader(data), 100).list("PodList", func([]byte) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error = %v, want that of the item", err)
+	}
+}
+
+// A member's events must not become as many calls of OnChange.
+func TestChangesAreToldAtABoundedRate(t *testing.T) {
+	t.Parallel()
+	var told atomic.Int32
+	f := New(Config{OnChange: func(workspace.Key) { told.Add(1) }})
+	key := workspace.Key{Workspace: "ws", Name: "east"}
+	f.members[key] = &member{key: key}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.notifyLoop(ctx)
+	}()
+	begin := time.Now()
+	for time.Since(begin) < 10*notifyInterval {
+		f.changed(key)
+	}
+	most := int32(time.Since(begin)/notifyInterval) + 2
+	cancel()
+	<-done
+	if got := told.Load(); got < 2 || got > most {
+		t.Errorf("told %d times, want at least 2 and at most %d", got, most)
 	}
 }

@@ -183,8 +183,8 @@ func (m *member) probed(result probe) {
 			}
 		}
 		differs = m.reach.Observe(now, outcome) || differs
-		if result.version != "" && (m.version != result.version || m.root != result.root) {
-			m.version, m.root, differs = result.version, result.root, true
+		if result.version != "" && m.version != result.version {
+			m.version, differs = result.version, true
 		}
 		if outcome.OK() && result.granted && m.figures.Live() {
 			m.confirmed.Store(now.UnixNano())
@@ -225,15 +225,15 @@ func (m *member) judged(right string, failed *failure) {
 	m.update(func(now time.Time) bool { return m.credentials.Observe(now, right, verdict) })
 }
 
-// identified takes in which cluster answers. It returns true if it is another one than before: then the figures are
+// identified takes in which cluster answers, and what it was verified with. It returns true if it is another one than before: then the figures are
 // dropped, for they are those of the former.
-func (m *member) identified(uid types.UID) (another bool) {
+func (m *member) identified(uid types.UID, root [sha256.Size]byte) (another bool) {
 	m.update(func(now time.Time) bool {
-		if m.clusterUID == uid {
+		if m.clusterUID == uid && m.root == root {
 			return false
 		}
-		another = m.clusterUID != ""
-		m.clusterUID = uid
+		another = m.clusterUID != "" && m.clusterUID != uid
+		m.clusterUID, m.root = uid, root
 		if another {
 			m.dropFigures(now)
 		}

@@ -34,7 +34,6 @@ type probe struct {
 	failed  *failure // the member did not answer, or wrongly
 	granted bool     // the member honours the credentials as far as probes can tell
 	version string
-	root    [sha256.Size]byte
 }
 
 // probeLoop probes until the context ends, and lets conditions expire in time while a probe hangs. The graceful
@@ -142,9 +141,9 @@ func (s *session) probe(ctx context.Context) probe {
 	return result
 }
 
-// askVersion asks for the version and notes how the member was verified.
+// askVersion asks for the version.
 func (s *session) askVersion(ctx context.Context, result *probe) error {
-	body, state, err := s.caller.getAll(ctx, "/version", acceptJSON, "get /version", s.config.MaxAnswerBytes)
+	body, _, err := s.caller.getAll(ctx, "/version", acceptJSON, "get /version", s.config.MaxAnswerBytes)
 	if err != nil {
 		return err
 	}
@@ -155,7 +154,6 @@ func (s *session) askVersion(ctx context.Context, result *probe) error {
 		return invalidResponse("the answer to get /version is not that of a Kubernetes API server")
 	}
 	result.version = memberconfig.Printable(info.GitVersion, maxVersion)
-	result.root = rootOf(state)
 	return nil
 }
 
@@ -177,7 +175,7 @@ func (s *session) identify(ctx context.Context) error {
 	if s.known && s.identityDials == dials {
 		return nil
 	}
-	uid, err := s.askIdentity(ctx)
+	uid, root, err := s.askIdentity(ctx)
 	if err != nil {
 		s.member.judged(rightIdentity, failureOf(err))
 		return err
@@ -185,7 +183,7 @@ func (s *session) identify(ctx context.Context) error {
 	s.member.judged(rightIdentity, nil)
 	first := !s.known
 	s.known, s.identityDials = true, dials
-	if !s.member.identified(uid) {
+	if !s.member.identified(uid, root) {
 		return nil
 	}
 	s.config.Metrics.clusterChanges.Inc()
@@ -197,16 +195,18 @@ func (s *session) identify(ctx context.Context) error {
 	return errAnotherCluster
 }
 
-func (s *session) askIdentity(ctx context.Context) (types.UID, error) {
+// askIdentity returns the UID of the cluster, and what the server that told it was verified with. One without the
+// other proves nothing: a server with a root of its own can tell any UID, and many servers tell anybody their version.
+func (s *session) askIdentity(ctx context.Context) (types.UID, [sha256.Size]byte, error) {
 	const what = "get the namespace kube-system"
-	body, _, err := s.caller.getAll(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, acceptJSON, what, s.config.MaxAnswerBytes)
+	body, state, err := s.caller.getAll(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, acceptJSON, what, s.config.MaxAnswerBytes)
 	if err != nil {
-		return "", err
+		return "", [sha256.Size]byte{}, err
 	}
 	var namespace metav1.PartialObjectMetadata
 	if err := json.Unmarshal(body, &namespace); err != nil || namespace.Kind != "Namespace" ||
 		namespace.Name != metav1.NamespaceSystem || namespace.UID == "" || len(namespace.UID) > maxUID {
-		return "", invalidResponse("the answer to %s is not that of a Kubernetes API server", what)
+		return "", [sha256.Size]byte{}, invalidResponse("the answer to %s is not that of a Kubernetes API server", what)
 	}
-	return types.UID(memberconfig.Printable(string(namespace.UID), maxUID)), nil
+	return types.UID(memberconfig.Printable(string(namespace.UID), maxUID)), rootOf(state), nil
 }

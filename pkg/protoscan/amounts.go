@@ -118,7 +118,11 @@ func (n *names) raise(v, least *amounts) {
 	}
 }
 
-func (n *names) clear(v *amounts) { clear(v[:n.count]) }
+func (n *names) clear(v *amounts) {
+	for i := range n.count { // a call that clears memory costs more than the few places in use
+		v[i] = amount{}
+	}
+}
 
 // list appends the amounts that are not zero.
 func (n *names) list(v *amounts, to []capacity.Amount) []capacity.Amount {

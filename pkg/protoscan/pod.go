@@ -72,12 +72,10 @@ type podScan struct {
 
 // reset clears what the pod before has left.
 func (s *podScan) reset() {
-	n := s.names.count
-	for _, v := range [...]*amounts{
-		&s.sum, &s.sidecars, &s.initMost, &s.overhead, &s.podLevel, &s.podActuated, &s.podAllocated,
-		&s.effective, &s.actuated, &s.allocated,
-	} {
-		clear(v[:n])
+	for i := range s.names.count {
+		s.sum[i], s.sidecars[i], s.initMost[i], s.overhead[i] = amount{}, amount{}, amount{}, amount{}
+		s.podLevel[i], s.podActuated[i], s.podAllocated[i] = amount{}, amount{}, amount{}
+		s.effective[i], s.actuated[i], s.allocated[i] = amount{}, amount{}, amount{}
 	}
 	s.names.count, s.names.truncated = firstOther, false
 	s.count, s.more, s.index = 0, nil, nil

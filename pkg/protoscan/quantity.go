@@ -71,6 +71,9 @@ func parseQuantity(s []byte) (amount, error) {
 	if len(s) == 0 {
 		return amount{}, errQuantity
 	}
+	if a, ok := plainQuantity(s); ok {
+		return a, nil
+	}
 	n := number{text: s}
 	n.digits()
 	if err := n.suffix(); err != nil {
@@ -89,6 +92,32 @@ func parseQuantity(s []byte) (amount, error) {
 	default:
 		return decimal(n.mantissa, n.exponent-n.fraction), nil
 	}
+}
+
+// plainQuantity reads what nearly every quantity looks like: not too many digits, then nothing, m, Ki, Mi or Gi.
+func plainQuantity(s []byte) (amount, bool) {
+	var v uint64
+	i := 0
+	for ; i < len(s) && s[i]-'0' <= 9; i++ {
+		v = v*10 + uint64(s[i]-'0')
+	}
+	if i == 0 || i > 9 {
+		return amount{}, false
+	}
+	switch rest := s[i:]; {
+	case len(rest) == 0:
+		return amount{units: int64(v)}, true
+	case len(rest) == 1 && rest[0] == 'm':
+		return amount{units: int64(v / 1000), nanos: int32(v%1000) * nanosPerMilli}, true
+	case len(rest) != 2 || rest[1] != 'i':
+	case rest[0] == 'K':
+		return amount{units: int64(v << 10)}, true
+	case rest[0] == 'M':
+		return amount{units: int64(v << 20)}, true
+	case rest[0] == 'G':
+		return amount{units: int64(v << 30)}, true
+	}
+	return amount{}, false
 }
 
 // number is the text of a quantity, taken apart.
@@ -197,13 +226,8 @@ func (n *number) power(s []byte) error {
 
 // decimal returns mantissa * 10^exponent, rounded up to a billionth.
 func decimal(mantissa uint64, exponent int) amount {
-	switch {
-	case mantissa == 0:
+	if mantissa == 0 {
 		return amount{}
-	case exponent == 0:
-		return amount{units: int64(mantissa)}
-	case exponent == -3: // most amounts of cpu, and division by a constant is cheap
-		return amount{units: int64(mantissa / 1000), nanos: int32(mantissa%1000) * nanosPerMilli}
 	}
 	for ; exponent > 0; exponent-- {
 		if mantissa > math.MaxInt64/10 {

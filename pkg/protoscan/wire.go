@@ -51,56 +51,46 @@ type reader struct {
 // and have a tag and a length, or a number, of one or two bytes: those are passed over right here, and step does all that
 // is unusual.
 func (r *reader) next(want uint64) bool {
-	data, pos := r.data, r.pos
-	for len(data)-pos >= 2 {
-		from := pos
-		tag, length := uint(data[pos]), uint(data[pos+1])
-		pos += 2
+	data, pos := r.data, uint(r.pos)
+	for pos+2 < uint(len(data)) {
+		tag, length, end := uint(data[pos]), uint(data[pos+1]), pos+2
+		usual := true
 		if tag >= 0x80 {
-			if length >= 0x80 || pos >= len(data) {
-				goto unusual
-			}
-			tag = tag&0x7f | length<<7
-			length = uint(data[pos])
-			pos++
+			usual = length < 0x80
+			tag, length = tag&0x7f|length<<7, uint(data[end])
+			end++
 		}
-		if tag < 1<<3 {
-			goto unusual
-		}
-		switch tag & 7 {
-		case wireBytes:
+		if tag&7 == wireBytes {
 			if length >= 0x80 {
-				if pos >= len(data) || data[pos] >= 0x80 {
-					goto unusual
+				if end >= uint(len(data)) || data[end] >= 0x80 {
+					usual, end = false, pos
+				} else {
+					length = length&0x7f | uint(data[end])<<7
+					end++
 				}
-				length = length&0x7f | uint(data[pos])<<7
-				pos++
 			}
-			if length > uint(len(data)-pos) {
-				goto unusual
-			}
-			pos += int(length)
-			if want>>(tag>>3)&1 != 0 {
-				r.field, r.wire, r.start, r.pos = int32(tag>>3), wireBytes, pos-int(length), pos
+			if usual && tag >= 1<<3 && length <= uint(len(data))-end {
+				if want>>(tag>>3)&1 == 0 {
+					pos = end + length
+					continue
+				}
+				r.field, r.wire, r.start, r.pos = int32(tag>>3), wireBytes, int(end), int(end+length)
 				return true
 			}
+		} else if tag&7 == wireVarint && usual && length < 0x80 && tag >= 1<<3 && want>>(tag>>3)&1 == 0 {
+			pos = end
 			continue
-		case wireVarint:
-			if length < 0x80 && want>>(tag>>3)&1 == 0 {
-				continue
-			}
 		}
-	unusual:
-		r.pos = from
+		r.pos = int(pos)
 		if !r.step() {
 			return false
 		}
 		if want>>uint(r.field)&1 != 0 {
 			return true
 		}
-		pos = r.pos
+		pos = uint(r.pos)
 	}
-	r.pos = pos
+	r.pos = int(pos)
 	for r.step() {
 		if want>>uint(r.field)&1 != 0 {
 			return true
@@ -254,9 +244,12 @@ func (r *reader) mapEntry() (key, value []byte) {
 // adopt takes over the error of a reader of a message inside this one.
 func (r *reader) adopt(inner *reader) {
 	if inner.err != nil {
-		r.setErr(fmt.Errorf("field %d: %w", r.field, inner.err))
+		r.adoptErr(inner.err)
 	}
 }
+
+// adoptErr is apart from adopt so that the usual case costs no call.
+func (r *reader) adoptErr(err error) { r.setErr(fmt.Errorf("field %d: %w", r.field, err)) }
 
 func (r *reader) fail(problem string) { r.setErr(fmt.Errorf("field %d: %s", r.field, problem)) }
 

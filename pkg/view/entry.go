@@ -31,6 +31,12 @@ type Entry struct {
 	Annotations map[string]string
 }
 
+// Equal reports whether two rows are the same.
+func (e Entry) Equal(other Entry) bool {
+	return e.Key == other.Key && e.UID == other.UID && e.CreationTimestamp.Equal(&other.CreationTimestamp) &&
+		maps.Equal(e.Labels, other.Labels) && maps.Equal(e.Annotations, other.Annotations)
+}
+
 // NewEntry returns the row by which a workspace sees the member of a registration.
 func NewEntry(registration *v1alpha1.ClusterRegistration, ws logicalcluster.Name, name string) Entry {
 	return Entry{

@@ -6,12 +6,13 @@ package view
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 
@@ -22,6 +23,12 @@ import (
 const (
 	maxName           = 253
 	maxNamesInMessage = 5
+	maxCauseInMessage = 500
+	// MaxLent is how many rows one workspace may give to others. Members times grants times workspaces is more than any
+	// server holds.
+	MaxLent = 100_000
+	// reasonTooManyRows is why a grant is not in effect, or not wholly, when that is exceeded.
+	reasonTooManyRows = "TooManyRows"
 )
 
 // Input is everything that decides who sees which member. Objects carry their workspace in the annotation of kcp.
@@ -30,6 +37,8 @@ type Input struct {
 	Grants        []*v1alpha1.ClusterGrant
 	// Bound holds the workspaces with an active binding, with their paths. Nothing else lends, borrows or sees.
 	Bound map[logicalcluster.Name]logicalcluster.Path
+	// Former is an earlier outcome, whose rows are used again. It makes no difference but that it is faster.
+	Former Lending
 }
 
 // Lending is who sees which member, and what became of each grant.
@@ -42,9 +51,12 @@ type Lending struct {
 
 // Verdict is whether everything that a grant offers is lent; it is the grant's condition Ready.
 type Verdict struct {
-	Status  metav1.ConditionStatus
-	Reason  string
-	Message string
+	// UID and Generation are those of the grant that was judged.
+	UID        types.UID
+	Generation int64
+	Status     metav1.ConditionStatus
+	Reason     string
+	Message    string
 }
 
 // Resolve decides who sees which member. A workspace's own registrations have its names first, then older grants
@@ -52,17 +64,23 @@ type Verdict struct {
 func Resolve(in Input) Lending {
 	r := newResolver(in)
 	for _, grant := range r.grants {
-		r.verdicts[keyOf(grant)] = r.lend(grant)
+		verdict := r.lend(grant)
+		verdict.UID, verdict.Generation = grant.UID, grant.Generation
+		r.verdicts[keyOf(grant)] = verdict
 	}
 	for _, entries := range r.entries {
-		slices.SortFunc(entries, func(a, b Entry) int { return a.Key.Compare(b.Key) })
+		slices.SortFunc(entries, compareEntries)
 	}
 	return Lending{Entries: r.entries, Verdicts: r.verdicts}
 }
 
+func compareEntries(a, b Entry) int { return a.Key.Compare(b.Key) }
+
 type resolver struct {
 	bound    map[logicalcluster.Name]logicalcluster.Path
-	byPath   map[string]logicalcluster.Name
+	places   places
+	former   map[workspace.Key][]Entry
+	lent     map[logicalcluster.Name]int // rows, per lending workspace
 	members  map[logicalcluster.Name][]*v1alpha1.ClusterRegistration
 	grants   []*v1alpha1.ClusterGrant
 	taken    map[workspace.Key]struct{}
@@ -73,14 +91,13 @@ type resolver struct {
 func newResolver(in Input) *resolver {
 	r := &resolver{
 		bound:    in.Bound,
-		byPath:   make(map[string]logicalcluster.Name, len(in.Bound)),
+		places:   newPlaces(in.Bound),
+		former:   make(map[workspace.Key][]Entry, len(in.Former.Entries)),
+		lent:     map[logicalcluster.Name]int{},
 		members:  map[logicalcluster.Name][]*v1alpha1.ClusterRegistration{},
 		taken:    make(map[workspace.Key]struct{}, len(in.Registrations)),
 		entries:  make(map[workspace.Key][]Entry, len(in.Registrations)),
 		verdicts: make(map[workspace.Key]Verdict, len(in.Grants)),
-	}
-	for _, ws := range slices.Sorted(maps.Keys(in.Bound)) {
-		r.byPath[in.Bound[ws].String()] = ws
 	}
 	for _, registration := range in.Registrations {
 		key := keyOf(registration)
@@ -90,6 +107,9 @@ func newResolver(in Input) *resolver {
 		r.members[key.Workspace] = append(r.members[key.Workspace], registration)
 		r.taken[key] = struct{}{}
 		r.entries[key] = []Entry{NewEntry(registration, key.Workspace, key.Name)}
+		if former := in.Former.Entries[key]; sameSource(former, r.entries[key][0]) {
+			r.former[key] = former
+		}
 	}
 	for _, members := range r.members {
 		slices.SortFunc(members, func(a, b *v1alpha1.ClusterRegistration) int { return strings.Compare(a.Name, b.Name) })
@@ -108,15 +128,17 @@ func olderFirst(a, b *v1alpha1.ClusterGrant) int {
 
 // lend gives every selected member to every borrower, as far as names are free.
 func (r *resolver) lend(grant *v1alpha1.ClusterGrant) Verdict {
+	lender := logicalcluster.From(grant)
+	if r.lent[lender] >= MaxLent {
+		return tooManyRows() // not even looked at: there may be many of them
+	}
 	selected, err := r.selected(grant)
 	if err != nil {
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonInvalidSelector, fmt.Sprintf("spec.clusterSelector cannot be parsed: %s", err)}
+		return refused(v1alpha1.ReasonInvalidSelector, "spec.clusterSelector cannot be parsed: "+cut(err.Error()))
 	}
 	if len(selected) == 0 {
-		return Verdict{
-			metav1.ConditionFalse, v1alpha1.ReasonNothingSelected,
-			"No ClusterRegistration of this workspace matches spec.clusterSelector or spec.clusterNames",
-		}
+		return refused(v1alpha1.ReasonNothingSelected,
+			"No ClusterRegistration of this workspace matches spec.clusterSelector or spec.clusterNames")
 	}
 	borrowers := r.borrowers(grant)
 	var collisions, tooLong []string
@@ -126,6 +148,11 @@ func (r *resolver) lend(grant *v1alpha1.ClusterGrant) Verdict {
 			tooLong = append(tooLong, registration.Name)
 			continue
 		}
+		if r.lent[lender]+len(borrowers) > MaxLent {
+			r.lent[lender] = MaxLent
+			return tooManyRows()
+		}
+		r.lent[lender] += len(borrowers)
 		if !r.lendOne(registration, name, borrowers) {
 			collisions = append(collisions, name)
 		}
@@ -136,14 +163,31 @@ func (r *resolver) lend(grant *v1alpha1.ClusterGrant) Verdict {
 func verdictOf(collisions, tooLong []string) Verdict {
 	switch {
 	case len(collisions) > 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNameCollision, fmt.Sprintf(
-			"A borrowing workspace already has a member named %s; rename the grant or the registration", someOf(collisions))}
+		return refused(v1alpha1.ReasonNameCollision, fmt.Sprintf(
+			"A borrowing workspace already has a member named %s; rename the grant or the registration", someOf(collisions)))
 	case len(tooLong) > 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNameTooLong, fmt.Sprintf(
-			"<registration>.<grant> is longer than %d characters for %s; rename the grant or the registration", maxName, someOf(tooLong))}
+		return refused(v1alpha1.ReasonNameTooLong, fmt.Sprintf(
+			"<registration>.<grant> is longer than %d characters for %s; rename the grant or the registration", maxName, someOf(tooLong)))
 	default:
-		return Verdict{metav1.ConditionTrue, v1alpha1.ReasonReady, "Everything that the grant offers is lent"}
+		return Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, Message: "Everything that the grant offers is lent"}
 	}
+}
+
+func refused(reason, message string) Verdict {
+	return Verdict{Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}
+
+func tooManyRows() Verdict {
+	return refused(reasonTooManyRows, fmt.Sprintf(
+		"The grants of this workspace lend members more than %d times, which is the limit; older grants come first. Name fewer members or workspaces", MaxLent))
+}
+
+// cut bounds what is quoted: a condition that is too long cannot be stored at all.
+func cut(text string) string {
+	if len(text) <= maxCauseInMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxCauseInMessage], "") + "..."
 }
 
 func someOf(names []string) string {
@@ -164,9 +208,25 @@ func (r *resolver) lendOne(registration *v1alpha1.ClusterRegistration, name stri
 			continue
 		}
 		r.taken[row] = struct{}{}
-		r.entries[source] = append(r.entries[source], NewEntry(registration, ws, name))
+		r.entries[source] = append(r.entries[source], r.entry(registration, row))
 	}
 	return free
+}
+
+// entry returns a row, the former one if there is.
+func (r *resolver) entry(registration *v1alpha1.ClusterRegistration, row workspace.Key) Entry {
+	former := r.former[keyOf(registration)]
+	at, found := slices.BinarySearchFunc(former, row, func(e Entry, key workspace.Key) int { return e.Key.Compare(key) })
+	if found {
+		return former[at]
+	}
+	return NewEntry(registration, row.Workspace, row.Name)
+}
+
+// sameSource reports whether the former rows of a registration are as they would be now, judging by its own row.
+func sameSource(former []Entry, own Entry) bool {
+	at, found := slices.BinarySearchFunc(former, own, compareEntries)
+	return found && former[at].Equal(own)
 }
 
 // selected returns the lender's registrations that match the selector or are named, ordered by name.
@@ -179,9 +239,10 @@ func (r *resolver) selected(grant *v1alpha1.ClusterGrant) ([]*v1alpha1.ClusterRe
 		}
 		selector = parsed
 	}
+	names := sets.New(grant.Spec.ClusterNames...)
 	var out []*v1alpha1.ClusterRegistration
 	for _, registration := range r.members[logicalcluster.From(grant)] {
-		if selector.Matches(labels.Set(registration.Labels)) || slices.Contains(grant.Spec.ClusterNames, registration.Name) {
+		if names.Has(registration.Name) || selector.Matches(labels.Set(registration.Labels)) {
 			out = append(out, registration)
 		}
 	}
@@ -190,33 +251,28 @@ func (r *resolver) selected(grant *v1alpha1.ClusterGrant) ([]*v1alpha1.ClusterRe
 
 // borrowers returns the bound workspaces that the grant names, the lender left out, ordered and each once.
 func (r *resolver) borrowers(grant *v1alpha1.ClusterGrant) []logicalcluster.Name {
-	named := map[logicalcluster.Name]struct{}{}
+	named := sets.Set[logicalcluster.Name]{}
+	var subtrees []string
 	for _, reference := range grant.Spec.Workspaces {
-		r.addNamed(named, reference)
-	}
-	delete(named, logicalcluster.From(grant))
-	return slices.Sorted(maps.Keys(named))
-}
-
-func (r *resolver) addNamed(named map[logicalcluster.Name]struct{}, reference v1alpha1.WorkspaceReference) {
-	if ws := logicalcluster.Name(reference.Cluster); ws != "" {
-		if _, bound := r.bound[ws]; bound {
-			named[ws] = struct{}{}
+		if ws := logicalcluster.Name(reference.Cluster); ws != "" {
+			if _, bound := r.bound[ws]; bound {
+				named.Insert(ws)
+			}
+		}
+		if reference.Path != "" {
+			if ws, bound := r.places.at(reference.Path); bound {
+				named.Insert(ws)
+			}
+		}
+		if reference.Subtree != "" {
+			subtrees = append(subtrees, reference.Subtree)
 		}
 	}
-	if reference.Path != "" {
-		if ws, bound := r.byPath[reference.Path]; bound {
-			named[ws] = struct{}{}
-		}
+	for _, root := range outermost(subtrees) {
+		r.places.addSubtree(named, root)
 	}
-	if reference.Subtree == "" {
-		return
-	}
-	for ws, path := range r.bound {
-		if path.String() == reference.Subtree || strings.HasPrefix(path.String(), reference.Subtree+":") {
-			named[ws] = struct{}{}
-		}
-	}
+	named.Delete(logicalcluster.From(grant))
+	return sets.List(named)
 }
 
 func keyOf(object metav1.Object) workspace.Key {

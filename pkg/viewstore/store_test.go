@@ -5,10 +5,12 @@ package viewstore_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -249,5 +251,33 @@ func TestAnObjectCannotBeChanged(t *testing.T) {
 	if obj.GetName() != "member-0000" || obj.GetUID() == "x" || obj.GetLabels()["region"] != "r0" || obj.GetAnnotations()["kcp.io/cluster"] != acme.String() ||
 		obj.GetObjectKind().GroupVersionKind().Kind != "ClusterStatus" || obj.GetNamespace() != "" || obj.GetResourceVersion() == "1" {
 		t.Errorf("a setter changed the shared object: %v", obj.GetObject())
+	}
+}
+
+// A watch that is refused leaves nothing behind of a workspace that has nothing in the store.
+func TestSEC20RefusedWatchesKeepNoWorkspace(t *testing.T) {
+	t.Parallel()
+	store := newStore(t, func(o *viewstore.Options) { o.Limits.Tombstones = 1 })
+	fill(store, globex, 3)
+	list, err := store.List(everything(globex), viewstore.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range list.Items { // deletions that are forgotten, so that older versions cannot be resumed from
+		store.DeleteSource(item.Source())
+	}
+	fill(store, acme, 2)
+	for _, name := range []string{"member-0000", "member-0001"} {
+		store.DeleteSource(source(name))
+	}
+	before := store.Tenants()
+	for i := range 100 {
+		ws := logicalcluster.Name(fmt.Sprintf("nobody%d", i))
+		if _, err := store.Watch(t.Context(), everything(ws), viewstore.WatchOptions{ResourceVersion: list.ResourceVersion}); !apierrors.IsResourceExpired(err) {
+			t.Fatalf("watching from a forgotten version: %v, want 410", err)
+		}
+	}
+	if after := store.Tenants(); after != before || store.Watches() != 0 {
+		t.Errorf("%d workspaces in the store, want %d; %d watches open, want none", after, before, store.Watches())
 	}
 }

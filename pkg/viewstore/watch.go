@@ -138,8 +138,14 @@ func (s *Store) join(w *watcher, b begin) error {
 			t = s.ensureLocked(w.selection.Workspace)
 		}
 		joined, err := t.join(w, b, s.revisions)
-		if joined || err != nil {
+		if err != nil {
+			s.commit.Lock()
+			s.release(t) // it may have been made for this watch alone
+			s.commit.Unlock()
 			return err
+		}
+		if joined {
+			return nil
 		}
 	}
 }

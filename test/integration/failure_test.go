@@ -30,15 +30,15 @@ func TestFLT01And03MemberThatStopsTurnsUnknown(t *testing.T) {
 	before := owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
 
 	tests := []struct {
-		name          string
-		stop, recover func(t *testing.T)
+		name       string
+		stop, wake func(t testing.TB, process string)
 	}{
-		{"hung", func(t *testing.T) { suite.Signal(t, "member-"+member, syscall.SIGSTOP) }, func(t *testing.T) { suite.Signal(t, "member-"+member, syscall.SIGCONT) }},
-		{"dead", func(t *testing.T) { suite.Kill(t, "member-"+member) }, func(t *testing.T) { suite.Restart(t, "member-"+member) }},
+		{"hung", freeze, thaw},
+		{"dead", suite.Kill, suite.Restart},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.stop(t)
+			tc.stop(t, "member-"+member)
 			start := time.Now()
 			after := owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown)
 			took := time.Since(start).Round(100 * time.Millisecond)
@@ -53,10 +53,20 @@ func TestFLT01And03MemberThatStopsTurnsUnknown(t *testing.T) {
 				t.Errorf("the observation time %v is later than the stop at %v", after.Status.ObservationTime, start)
 			}
 			othersAreReady(t)
-			tc.recover(t)
+			tc.wake(t, "member-"+member)
 			owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
 		})
 	}
+}
+
+func freeze(t testing.TB, process string) {
+	t.Helper()
+	suite.Signal(t, process, syscall.SIGSTOP)
+}
+
+func thaw(t testing.TB, process string) {
+	t.Helper()
+	suite.Signal(t, process, syscall.SIGCONT)
 }
 
 func othersAreReady(t *testing.T) {

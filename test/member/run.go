@@ -94,7 +94,7 @@ func awaitAPIServer(ctx context.Context, s settings) error {
 // quiet turns what ends after a requested stop into success.
 func quiet(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the context's error is that stop
 	}
 	return err
 }

@@ -5,14 +5,20 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kcp-dev/tmc/cmd/tmc-apiserver/app/options"
 	"github.com/kcp-dev/tmc/pkg/door/doortest"
@@ -76,6 +82,79 @@ func TestServeStopsInGoodOrder(t *testing.T) {
 	case err := <-done:
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("serving ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server did not stop")
+	}
+}
+
+func TestRunRefusesUnknownLogFormat(t *testing.T) { //nolint:paralleltest // as TestRun
+	code, _, errOut := execute(t, append(serveFlags(t), "--logging-format=xml")...)
+	if code != 1 || !strings.Contains(errOut, "setting up logs") || !strings.Contains(errOut, "xml") {
+		t.Errorf("code %d: %s", code, errOut)
+	}
+}
+
+// The whole command line: the server serves with the flags as typed, and the signal to stop ends it without an error.
+func TestRunServesUntilTheSignal(t *testing.T) { //nolint:paralleltest // as TestRun, and the signal is the process's
+	t.Cleanup(func() {
+		if err := logsapi.ResetForTest(nil); err != nil {
+			t.Error(err)
+		}
+	})
+	// While the test listens, too, a signal that comes too early does not end it.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	_ = free.Close()
+	type result struct {
+		code   int
+		errOut string
+	}
+	done := make(chan result, 1)
+	args := append(serveFlags(t), "--secure-port="+port, "--leader-elect=false", "--publish-endpoints=false")
+	go func() {
+		code, _, errOut := execute(t, args...)
+		done <- result{code, errOut}
+	}()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // whose certificate it is does not matter here
+	defer client.CloseIdleConnections()
+	alive := func() bool {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/livez", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false
+		}
+		defer func() { _ = response.Body.Close() }()
+		return response.StatusCode == http.StatusOK
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.After(20 * time.Second); !alive(); {
+		select {
+		case <-ticker.C:
+		case early := <-done:
+			t.Fatalf("it ended with code %d: %s", early.code, early.errOut)
+		case <-deadline:
+			t.Fatal("the server did not come up")
+		}
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case ended := <-done:
+		if ended.code != 0 || ended.errOut != "" {
+			t.Errorf("code %d: %s", ended.code, ended.errOut)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("the server did not stop")

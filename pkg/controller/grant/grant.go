@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,6 +33,10 @@ import (
 
 // resolveInterval is how long changes are collected after a resolution. The first change is resolved at once.
 const resolveInterval = 50 * time.Millisecond
+
+// restFactor is how much longer than a resolution the pause after it is at least, so that a tenant who changes
+// something all the time cannot keep a processor busy.
+const restFactor = 4
 
 // Registrations are those of bound workspaces.
 type Registrations interface {
@@ -146,11 +149,12 @@ func (c *Controller) Run(ctx context.Context) {
 			return
 		case <-c.kick:
 		}
+		begin := c.config.Clock.Now()
 		c.Resolve()
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.config.Clock.After(resolveInterval):
+		case <-c.config.Clock.After(max(resolveInterval, restFactor*c.config.Clock.Since(begin))):
 		}
 	}
 }
@@ -163,6 +167,7 @@ func (c *Controller) Resolve() {
 		Registrations: c.config.Registrations.List(),
 		Grants:        c.config.Grants.List(),
 		Bound:         c.config.Workspaces.All(),
+		Former:        c.lending, // written by this function alone
 	})
 	c.mu.Lock()
 	before := c.lending
@@ -187,7 +192,7 @@ func (c *Controller) Resolve() {
 func differing(before, after map[workspace.Key][]view.Entry) []workspace.Key {
 	var out []workspace.Key
 	for key, entries := range after {
-		if !equality.Semantic.DeepEqual(before[key], entries) {
+		if !slices.EqualFunc(before[key], entries, view.Entry.Equal) {
 			out = append(out, key)
 		}
 	}
@@ -209,6 +214,9 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	c.mu.RUnlock()
 	if !found || !resolved || !c.config.Leader.IsLeader() {
 		return engine.Result{}, nil
+	}
+	if verdict.UID != grant.UID || verdict.Generation != grant.Generation {
+		return engine.Result{}, nil // judged before the grant changed: the next resolution queues it again
 	}
 	stored := slices.Clone(grant.Status.Conditions)
 	if last.version == grant.ResourceVersion {

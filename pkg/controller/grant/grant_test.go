@@ -184,3 +184,26 @@ func TestRunResolvesOnChange(t *testing.T) {
 	cancel()
 	<-done
 }
+
+// A verdict on an older spec must not be reported as one on the newer.
+func TestVerdictIsOfTheGenerationThatWasResolved(t *testing.T) {
+	t.Parallel()
+	w, c := newWorld()
+	c.Resolve()
+	for _, change := range []func(*v1alpha1.ClusterGrant){
+		func(g *v1alpha1.ClusterGrant) { g.Generation, g.Spec.ClusterNames = 3, []string{"north"} },
+		func(g *v1alpha1.ClusterGrant) { g.UID, g.ResourceVersion = "made-anew", "9" },
+	} {
+		changed := w.grants[grantKey].DeepCopy()
+		change(changed)
+		w.grants[grantKey] = changed
+		before := len(w.patches)
+		if _, err := c.Reconcile(t.Context(), grantKey); err != nil || len(w.patches) != before {
+			t.Errorf("wrote %v, %v before the grant was resolved", w.patches[before:], err)
+		}
+		c.Resolve()
+		if _, err := c.Reconcile(t.Context(), grantKey); err != nil || len(w.patches) != before+1 {
+			t.Errorf("wrote %v, %v after the grant was resolved, want one patch", w.patches[before:], err)
+		}
+	}
+}

@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -218,6 +221,81 @@ func TestReflectorFollows(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// listFirst keeps a reflector from starting with a watch, which would never be told 410.
+type listFirst struct{}
+
+func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
+
+// TestReflectorListsAgainAfter410 takes away what a reflector would need to resume: it must notice, and list again.
+func TestReflectorListsAgainAfter410(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, newStore(t, viewstore.Limits{TombstonesPerWorkspace: 1}))
+	for i := range 6 {
+		show(s.store, fmt.Sprintf("member-%d", i), 1, acme)
+	}
+	client := s.dynamic(t, acme)
+	// The second watch waits until the versions that it could resume from are gone.
+	var lists, watches, expired atomic.Int32
+	gone := make(chan struct{})
+	kept := cache.NewStore(cache.MetaNamespaceKeyFunc)
+	reflector := cache.NewReflector(cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			lists.Add(1)
+			return client.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			if watches.Add(1) == 2 {
+				<-gone
+			}
+			w, err := client.Watch(ctx, o)
+			if apierrors.IsResourceExpired(err) {
+				expired.Add(1)
+			}
+			return w, err
+		},
+	}, listFirst{}), &unstructured.Unstructured{}, kept, 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		reflector.RunWithContext(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	eventually := func(what string, condition func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !condition(); <-time.After(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("waited in vain until %s: %d lists, %d watches, %d expired, keys %q", what, lists.Load(), watches.Load(), expired.Load(), kept.ListKeys())
+			}
+		}
+	}
+	eventually("the reflector has listed", func() bool { return len(kept.List()) == 6 && watches.Load() == 1 })
+	show(s.store, "member-6", 1, acme)
+	eventually("the reflector follows", func() bool { return len(kept.List()) == 7 })
+	before := lists.Load()
+	s.CloseClientConnections()
+	eventually("the reflector watches again", func() bool { return watches.Load() == 2 })
+	for i := range 4 { // more deletions than are remembered
+		s.store.DeleteSource(source(fmt.Sprintf("member-%d", i)))
+	}
+	show(s.store, "late", 1, acme)
+	close(gone)
+	want := []string{"late", "member-4", "member-5", "member-6"}
+	eventually("the reflector holds what there is", func() bool {
+		got := kept.ListKeys()
+		slices.Sort(got)
+		return slices.Equal(got, want)
+	})
+	if expired.Load() == 0 || lists.Load() == before {
+		t.Errorf("%d watches were answered with 410 and %d lists followed; want at least one of each", expired.Load(), lists.Load()-before)
+	}
+	show(s.store, "later", 1, acme)
+	eventually("the reflector follows again", func() bool { return len(kept.List()) == 5 })
 }
 
 // TestWatchListEndsWithTheBookmark is what informers wait for: the objects, then the bookmark that ends them.

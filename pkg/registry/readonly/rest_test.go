@@ -5,14 +5,18 @@ package readonly_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -104,5 +108,71 @@ func TestNamespacedViewsKeepToTheNamespace(t *testing.T) {
 	}
 	if _, err := rest.Get(request.WithNamespace(ctx, "none"), "web", nil); !apierrors.IsNotFound(err) {
 		t.Errorf("getting from another namespace: %v, want 404", err)
+	}
+}
+
+// What discovery tells of a view is what the configuration says, and nothing else is offered.
+func TestConfigurationIsWhatDiscoveryOffers(t *testing.T) {
+	t.Parallel()
+	_, store := newREST(t, false)
+	for _, namespaced := range []bool{true, false} {
+		var storage rest.Storage = readonly.NewREST(readonly.Config{
+			Store: store, Namespaced: namespaced, Singular: "clusterstatus", ShortNames: []string{"cst"}, Categories: []string{"tmc"},
+			New:     func() runtime.Object { return &tmcv1alpha1.ClusterStatus{} },
+			NewList: func() runtime.Object { return &tmcv1alpha1.ClusterStatusList{} },
+		})
+		scoper, _ := storage.(rest.Scoper)
+		singular, _ := storage.(rest.SingularNameProvider)
+		short, _ := storage.(rest.ShortNamesProvider)
+		categories, _ := storage.(rest.CategoriesProvider)
+		lister, _ := storage.(rest.Lister)
+		if scoper.NamespaceScoped() != namespaced || singular.GetSingularName() != "clusterstatus" ||
+			!slices.Equal(short.ShortNames(), []string{"cst"}) || !slices.Equal(categories.Categories(), []string{"tmc"}) {
+			t.Errorf("namespaced %v: offers %v, %s, %v, %v", namespaced, scoper.NamespaceScoped(), singular.GetSingularName(), short.ShortNames(), categories.Categories())
+		}
+		if _, ok := storage.New().(*tmcv1alpha1.ClusterStatus); !ok {
+			t.Errorf("the object is a %T", storage.New())
+		}
+		if _, ok := lister.NewList().(*tmcv1alpha1.ClusterStatusList); !ok {
+			t.Errorf("the list is a %T", lister.NewList())
+		}
+		_, creates := storage.(rest.Creater)
+		_, updates := storage.(rest.Updater)
+		_, deletes := storage.(rest.GracefulDeleter)
+		_, deletesAll := storage.(rest.CollectionDeleter)
+		_, connects := storage.(rest.Connecter)
+		if creates || updates || deletes || deletesAll || connects {
+			t.Error("SEC-05 the view can be written")
+		}
+		storage.Destroy()
+	}
+	// The store belongs to the server: it still serves.
+	if w, err := store.Watch(t.Context(), viewstore.Selection{Workspace: "acme"}, viewstore.WatchOptions{}); err != nil {
+		t.Errorf("destroying the storage shut the store: %v", err)
+	} else {
+		w.Stop()
+	}
+}
+
+// Versions of another process and selectors of unknown fields are the client's fault, with the code that says so.
+func TestErrorsOfTheStoreReachTheClient(t *testing.T) {
+	t.Parallel()
+	view, store := newREST(t, false)
+	store.MarkSynced()
+	ctx := workspace.With(t.Context(), "acme")
+	_, getErr := view.Get(ctx, "east", &metav1.GetOptions{ResourceVersion: "12345"})
+	_, listErr := view.List(ctx, &internalversion.ListOptions{ResourceVersion: "12345"})
+	_, watchErr := view.Watch(ctx, &internalversion.ListOptions{ResourceVersion: "12345"})
+	for verb, err := range map[string]error{"get": getErr, "list": listErr, "watch": watchErr} {
+		if !apierrors.IsResourceExpired(err) {
+			t.Errorf("%s: %v, want 410", verb, err)
+		}
+	}
+	unknown := &internalversion.ListOptions{FieldSelector: fields.OneTermEqualSelector("status.version", "v1")}
+	if list, err := view.List(ctx, unknown); !apierrors.IsBadRequest(err) || list != nil {
+		t.Errorf("listing by an unknown field: %v, %v, want no list and 400", list, err)
+	}
+	if w, err := view.Watch(ctx, unknown); !apierrors.IsBadRequest(err) || w != nil {
+		t.Errorf("watching by an unknown field: %v, %v, want no watch and 400", w, err)
 	}
 }

@@ -108,19 +108,24 @@ func WantCondition(conditions []metav1.Condition, conditionType string, status m
 func (c *Client) awaitReady(ctx context.Context, names []string) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, pollInterval, MemberTimeout, true, func(ctx context.Context) (bool, error) {
-		for _, name := range names {
-			var row *tmcv1alpha1.ClusterStatus
-			if row, last = c.Status(ctx, name); last == nil {
-				last = WantCondition(row.Status.Conditions, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
-			}
-			if last != nil {
-				return false, nil
-			}
-		}
-		return true, nil
+		last = c.allReady(ctx, names)
+		return last == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for %v to be ready: %w: %w", names, err, last)
+	}
+	return nil
+}
+
+func (c *Client) allReady(ctx context.Context, names []string) error {
+	for _, name := range names {
+		row, err := c.Status(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := WantCondition(row.Status.Conditions, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, ""); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ func All() []Target {
 	list := []Target{
 		{Benchmark: "BenchmarkViewGet", Metric: "ns/op", Limit: 1000, Ratio: reference},
 		{Benchmark: "BenchmarkViewGet", Metric: "allocs/op", Limit: 0},
-		{Benchmark: "BenchmarkViewList1000", Metric: reference, Limit: 200, AtLeast: true, Ratio: reference},
+		{Benchmark: "BenchmarkViewList1000/copied", Metric: reference, Limit: 200, AtLeast: true, Ratio: reference},
+		{Benchmark: "BenchmarkViewList1000/handed_over", Metric: reference, Limit: 200, AtLeast: true, Ratio: reference},
 		{Benchmark: "BenchmarkFanout/1000", Metric: "deliveries/s", Limit: 100_000, AtLeast: true, Ratio: reference},
 		{Benchmark: "BenchmarkFanout/10000", Metric: "deliveries/s", Limit: 100_000, AtLeast: true, Ratio: reference},
 	}
