@@ -190,7 +190,7 @@ func run[T metav1.Object](ctx context.Context, s *Set, e *endpoint, client dynam
 	reflector := cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
 		Name: e.url, TypeDescription: resource,
 	})
-	e.group.Go(func() { reflector.RunWithContext(ctx) })
+	e.group.Go(func() { reflect(ctx, s.config.Clock, reflector, resource, e.url) })
 	return state
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -15,10 +16,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 
@@ -27,6 +30,33 @@ import (
 
 // listTimeout bounds a list, so that an endpoint that accepts a connection and sends nothing is noticed.
 const listTimeout = time.Minute
+
+// Pauses between tries to list and watch. The first ones are short: a resource is refused for some seconds after the
+// first binding of the export, until kcp has prepared its endpoint.
+const (
+	firstPause = 200 * time.Millisecond
+	longPause  = 30 * time.Second
+	// resetPause is how long a watch must have lasted for the next pause to be short again.
+	resetPause = 2 * time.Minute
+)
+
+// reflect lists and watches until the context ends. It is the reflector's own loop, but that a resource which an
+// endpoint does not show is no error: the claim may be rejected, or the endpoint so new that it will show it soon.
+func reflect(ctx context.Context, clock clock.Clock, reflector *cache.Reflector, resource, endpoint string) {
+	logger := klog.FromContext(ctx).WithValues(logkey.Resource, resource, logkey.Endpoint, endpoint)
+	delay := wait.Backoff{Duration: firstPause, Cap: longPause, Factor: 2, Jitter: 0.5, Steps: math.MaxInt32}.DelayWithReset(clock, resetPause)
+	_ = delay.Until(ctx, true, true, func(ctx context.Context) (bool, error) { // it ends with the context, and no other way
+		err := reflector.ListAndWatchWithContext(ctx)
+		switch {
+		case err == nil, ctx.Err() != nil, apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+		case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
+			logger.V(2).Info("Endpoint does not show the resource", logkey.Reason, apierrors.ReasonForError(err))
+		default:
+			logger.Info("Lost the endpoint for a while", "err", err)
+		}
+		return false, nil
+	})
+}
 
 // syncState is how far one resource at one endpoint is known.
 type syncState int32

@@ -187,7 +187,7 @@ func (s *Set) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() { slice.RunWithContext(ctx) })
+	group.Go(func() { reflect(ctx, s.config.Clock, slice, "apiexportendpointslices", s.config.ProviderConfig.Host) })
 	ticker := s.config.Clock.NewTicker(time.Second)
 	defer ticker.Stop()
 	defer s.stopAll()

@@ -37,7 +37,7 @@ func FuzzPod(f *testing.F) {
 		if hugeExponent(raw) || typed.Unmarshal(raw) != nil || !comparablePod(&typed) {
 			return
 		}
-		comparePod(t, &typed)
+		comparePod(t, &scanned, &typed)
 	})
 }
 

@@ -24,7 +24,7 @@ const (
 // After an error, what into holds is of no use.
 func Pod(raw []byte, into *capacity.Pod) error {
 	into.Reset()
-	// The scan has 9 KB: to clear all of it would cost more than to read a pod, so it stays with the buffer.
+	// The scan has 10 KB: to clear all of it would cost more than to read a pod, so it stays with the buffer.
 	s, ok := into.Scratch.(*podScan)
 	if !ok {
 		s = &podScan{}

@@ -60,9 +60,16 @@ func (g generator) container(name string, init bool) corev1.Container {
 	return c
 }
 
-func (g generator) status(name string) corev1.ContainerStatus {
-	s := corev1.ContainerStatus{Name: name, Ready: true, ImageID: "sha256:0123", AllocatedResources: g.list(4)}
-	if g.chance(70) {
+// status is in the midst of a resize, or says that the container has or was promised what it asks for, as most do.
+func (g generator) status(c corev1.Container) corev1.ContainerStatus {
+	s := corev1.ContainerStatus{Name: c.Name, Ready: true, ImageID: "sha256:0123", AllocatedResources: g.list(4)}
+	if g.chance(40) {
+		s.AllocatedResources = c.Resources.Requests
+	}
+	switch {
+	case g.chance(40):
+		s.Resources = &c.Resources
+	case g.chance(70):
 		r := g.requirements()
 		s.Resources = &r
 	}
@@ -83,9 +90,10 @@ func (g generator) pod() *corev1.Pod {
 	}
 	for i := range g.IntN(many) + 1 {
 		name := fmt.Sprintf("c%d", i)
-		p.Spec.Containers = append(p.Spec.Containers, g.container(name, false))
+		c := g.container(name, false)
+		p.Spec.Containers = append(p.Spec.Containers, c)
 		if g.chance(60) {
-			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, g.status(name))
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, g.status(c))
 		}
 	}
 	for i := range g.IntN(4) {
@@ -93,9 +101,10 @@ func (g generator) pod() *corev1.Pod {
 		if g.chance(5) {
 			name = "c0" // no API server admits it, and the last status of a name counts
 		}
-		p.Spec.InitContainers = append(p.Spec.InitContainers, g.container(name, true))
+		c := g.container(name, true)
+		p.Spec.InitContainers = append(p.Spec.InitContainers, c)
 		if g.chance(60) {
-			p.Status.InitContainerStatuses = append(p.Status.InitContainerStatuses, g.status(name))
+			p.Status.InitContainerStatuses = append(p.Status.InitContainerStatuses, g.status(c))
 		}
 	}
 	g.resize(p)

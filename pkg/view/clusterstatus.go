@@ -41,7 +41,7 @@ type Observation struct {
 // argument is kept or changed.
 func ClusterStatus(registration *v1alpha1.ClusterRegistration, observed Observation) v1alpha1.ClusterStatusStatus {
 	status := v1alpha1.ClusterStatusStatus{
-		Conditions:    conditions(observed.Conditions),
+		Conditions:    conditions(observed.Conditions, observed.CapacityCounted && observed.Capacity.Truncated),
 		Version:       observed.Version,
 		Unschedulable: registration.Spec.Unschedulable,
 		Taints:        slices.Clone(registration.Spec.Taints),
@@ -102,10 +102,15 @@ func copied(list corev1.ResourceList) corev1.ResourceList {
 	return out
 }
 
-// conditions returns Ready, Reachable and CapacityKnown, with messages of our own.
-func conditions(observed []metav1.Condition) []metav1.Condition {
+// conditions returns Ready, Reachable and CapacityKnown, with messages of our own. Figures that were cut at a limit are
+// not known, even when they are followed.
+func conditions(observed []metav1.Condition, truncated bool) []metav1.Condition {
 	reachable := known(observed, v1alpha1.ConditionReachable)
 	counted := known(observed, v1alpha1.ConditionCapacityKnown)
+	if truncated && counted.Status == metav1.ConditionTrue {
+		counted.Status, counted.Reason = metav1.ConditionFalse, v1alpha1.ReasonTruncated
+		counted.Message = message(counted.Reason)
+	}
 	return []metav1.Condition{ready(observed, reachable, counted), reachable, counted}
 }
 

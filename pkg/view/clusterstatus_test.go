@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -133,5 +134,23 @@ func TestFigures(t *testing.T) {
 	}
 	if view.Available(nil, list("1", "1")) != nil {
 		t.Error("what is not known to be allocatable is available")
+	}
+}
+
+func TestFiguresThatWereCutAreNotKnown(t *testing.T) {
+	t.Parallel()
+	observed := view.Observation{
+		Conditions: healthy(), CapacityCounted: true,
+		Capacity: capacity.Summary{Allocatable: list("1", "1"), Truncated: true},
+	}
+	got := view.ClusterStatus(&v1alpha1.ClusterRegistration{}, observed)
+	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCapacityKnown} {
+		found := apimeta.FindStatusCondition(got.Conditions, conditionType)
+		if found == nil || found.Status != metav1.ConditionFalse || found.Reason != v1alpha1.ReasonTruncated || found.Message == "" {
+			t.Errorf("condition %s is %+v, want False/%s", conditionType, found, v1alpha1.ReasonTruncated)
+		}
+	}
+	if got.Allocatable == nil {
+		t.Error("the figures are not shown")
 	}
 }

@@ -27,8 +27,6 @@ const (
 	// MaxLent is how many rows one workspace may give to others. Members times grants times workspaces is more than any
 	// server holds.
 	MaxLent = 100_000
-	// reasonTooManyRows is why a grant is not in effect, or not wholly, when that is exceeded.
-	reasonTooManyRows = "TooManyRows"
 )
 
 // Input is everything that decides who sees which member. Objects carry their workspace in the annotation of kcp.
@@ -178,7 +176,7 @@ func refused(reason, message string) Verdict {
 }
 
 func tooManyRows() Verdict {
-	return refused(reasonTooManyRows, fmt.Sprintf(
+	return refused(v1alpha1.ReasonTooManyRows, fmt.Sprintf(
 		"The grants of this workspace lend members more than %d times, which is the limit; older grants come first. Name fewer members or workspaces", MaxLent))
 }
 

@@ -30,6 +30,8 @@ func message(reason string) string {
 		return "Nodes and pods are counted and followed"
 	case v1alpha1.ReasonCounting:
 		return "Nodes and pods are being counted"
+	case v1alpha1.ReasonTruncated:
+		return "The member has more pods, nodes or kinds of resources than are counted; figures are too low"
 	case v1alpha1.ReasonStale:
 		return "Nodes and pods cannot be followed; figures are the last known ones"
 	default:

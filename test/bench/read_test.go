@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ type route struct {
 
 // BenchmarkGet reads one row on every way there is, and one configmap of about the same size from kcp for comparison.
 // The routes take turns. Every client speaks HTTP/2 on one warm connection and reads the whole body, as client-go does;
-// compression is off. Direct is what the front-proxy itself does: the side door's certificate with the user in its
+// compression is off for kcp and us. Direct is what the front-proxy itself does: the side door's certificate with the user in its
 // headers, so that the server authenticates and authorizes the user, its review cached.
 func BenchmarkGet(b *testing.B) {
 	ensureConfigMaps(b, 1)
@@ -99,6 +100,13 @@ func measure(b *testing.B, routes []*route) {
 
 // do sends one request and returns how long it took until the body had been read.
 func (r *route) do(b *testing.B) time.Duration {
+	b.Helper()
+	_, took := r.fetch(b)
+	return took
+}
+
+func (r *route) fetch(b *testing.B) ([]byte, time.Duration) {
+	b.Helper()
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, r.url, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -119,7 +127,7 @@ func (r *route) do(b *testing.B) time.Duration {
 	if response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(r.want)) {
 		b.Fatalf("%s: %s was answered with %d: %.300s", r.name, r.url, response.StatusCode, body)
 	}
-	return took
+	return body, took
 }
 
 // routes are the ways to the view, and the reference.
@@ -145,12 +153,27 @@ func routes(b *testing.B, row, configMap, wantRow, wantMap string) []*route {
 		prefix + "Group": {env.TenantGroup, "system:authenticated"},
 	}
 	asUser := client(b, user)
-	return []*route{
+	list := []*route{
 		{name: "front-proxy", note: "user > front-proxy > shard > front-proxy > tmc-apiserver", url: tenant + statusesPath + row, want: wantRow, client: asUser},
 		{name: "side-door", note: "user > front-proxy > tmc-apiserver", url: public + viaDoor, want: wantRow, client: asUser},
 		{name: "direct", note: "tmc-apiserver, as the front-proxy calls it", url: stage.env.TMCURL() + viaDoor, want: wantRow, client: client(b, side), header: identity},
 		{name: "kcp-configmap", note: "reference: user > front-proxy > shard", url: tenant + mapsPath + configMap, want: wantMap, client: asUser},
 	}
+	const direct = 2
+	return append(list, bare(b, list[direct]))
+}
+
+// bare is the floor of this machine: a bare HTTPS server of Go, in the test's own process, that writes the same bytes.
+func bare(b *testing.B, like *route) *route {
+	b.Helper()
+	body, _ := like.fetch(b)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(body) // the client sees if that fails
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	b.Cleanup(server.Close)
+	return &route{name: "bare-https", note: "floor: a bare HTTPS server of Go that writes the same bytes", url: server.URL, want: like.want, client: server.Client()}
 }
 
 func client(b *testing.B, certificate tls.Certificate) *http.Client {

@@ -85,6 +85,8 @@ const (
 	ReasonCapacityKnown = "CapacityKnown"
 	// ReasonCounting: the first count has not ended.
 	ReasonCounting = "Counting"
+	// ReasonTruncated: the member has more pods, nodes or kinds of resources than are counted, so figures are too low.
+	ReasonTruncated = "Truncated"
 	// ReasonStale: the figures are the last known ones, since nodes and pods cannot be followed.
 	ReasonStale = "Stale"
 )
@@ -97,6 +99,8 @@ const (
 	ReasonNameCollision = "NameCollision"
 	// ReasonNameTooLong: registration and grant together make a name that no object can have.
 	ReasonNameTooLong = "NameTooLong"
+	// ReasonTooManyRows: the workspace lends more rows than one workspace may; older grants go first.
+	ReasonTooManyRows = "TooManyRows"
 	// ReasonInvalidSelector: clusterSelector cannot be parsed.
 	ReasonInvalidSelector = "InvalidSelector"
 )
