@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -131,6 +132,7 @@ type fakeWorkspaces struct{}
 func (fakeWorkspaces) Name(path logicalcluster.Path) (logicalcluster.Name, bool) {
 	return "acme1", path.String() == "root:acme"
 }
+
 func (fakeWorkspaces) Path(name logicalcluster.Name) (logicalcluster.Path, bool) {
 	return logicalcluster.NewPath("root:acme"), name == "acme1"
 }
@@ -332,9 +334,7 @@ func (r *rig) send(client *http.Client, method, path string, header http.Header)
 		r.t.Error(err)
 		return answer{}
 	}
-	for key, list := range header {
-		req.Header[key] = list
-	}
+	maps.Copy(req.Header, header)
 	response, err := client.Do(req)
 	if err != nil {
 		return answer{body: err.Error()}

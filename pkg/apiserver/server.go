@@ -5,6 +5,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -98,35 +99,35 @@ func (c CompletedConfig) endWatchesHook(end func()) genericapiserver.PreShutdown
 	}
 }
 
-// startHook starts a component on its own, so that /readyz does not wait for it to end. The hook's own context would
-// end while requests are still in flight.
+// startHook starts a component on its own, so that /readyz does not wait for it to end.
 func (s *Server) startHook(component Component) genericapiserver.PostStartHookFunc {
 	return func(hook genericapiserver.PostStartHookContext) error {
-		s.running.Add(1)
-		go func() {
-			defer s.running.Done()
-			ctx, cancel := context.WithCancel(context.WithoutCancel(hook.Context))
-			defer cancel()
-			go func() {
-				select {
-				case <-s.drained:
-					cancel()
-				case <-ctx.Done():
-				}
-			}()
-			err := component.Run(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			s.fail(fmt.Errorf("component %s ended: %w", component.Name, orUnexpected(err)))
-		}()
+		s.running.Go(func() { s.runComponent(hook.Context, component) })
 		return nil
 	}
 }
 
+// runComponent runs a component until no request is in flight any more. The hook's own context would end before that.
+func (s *Server) runComponent(hook context.Context, component Component) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(hook))
+	defer cancel()
+	go func() {
+		select {
+		case <-s.drained:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := component.Run(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	s.fail(fmt.Errorf("component %s ended: %w", component.Name, orUnexpected(err)))
+}
+
 func orUnexpected(err error) error {
 	if err == nil {
-		return fmt.Errorf("it returned without being asked to")
+		return errors.New("it returned without being asked to")
 	}
 	return err
 }

@@ -229,7 +229,7 @@ func TestFLT13CertificateRotation(t *testing.T) {
 	doortest.WriteFile(t, r.dir, "tls.key", leaf.Key)
 	onlyNew := func() bool {
 		client := r.client(&r.frontProxy)
-		client.Transport.(*http.Transport).TLSClientConfig.RootCAs = newServing.Pool() //nolint:forcetypeassert // made above
+		client.Transport.(*http.Transport).TLSClientConfig.RootCAs = newServing.Pool() // made above
 		defer client.CloseIdleConnections()
 		return r.send(client, http.MethodGet, acme+views, asShard()).code == http.StatusOK
 	}

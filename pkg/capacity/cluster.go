@@ -17,7 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // limits bound what one member can make us keep.
@@ -51,8 +51,8 @@ type totals struct {
 	allocatable [maxSlots]sum
 	allocated   [maxSlots]sum
 	allocating  [maxSlots]sum
-	nodes       v1alpha1.NodeSummary
-	pods        v1alpha1.PodSummary
+	nodes       tmcv1alpha1.NodeSummary
+	pods        tmcv1alpha1.PodSummary
 }
 
 // listing follows which objects a list has confirmed, and whether something had to be left out.

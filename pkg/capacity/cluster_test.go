@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 )
 
@@ -81,13 +81,13 @@ func TestSummary(t *testing.T) {
 	c.UpsertPod(ended)
 
 	checkSummary(t, c, capacity.Summary{
-		Nodes:       v1alpha1.NodeSummary{Total: 3, Ready: 2},
-		Pods:        v1alpha1.PodSummary{Bound: 4, Pending: 1},
+		Nodes:       tmcv1alpha1.NodeSummary{Total: 3, Ready: 2},
+		Pods:        tmcv1alpha1.PodSummary{Bound: 4, Pending: 1},
 		Capacity:    list("cpu", "76", "memory", "76Gi", "pods", "220", "nvidia.com/gpu", "2"),
 		Allocatable: list("cpu", "12", "memory", "12Gi", "pods", "220", "nvidia.com/gpu", "2"),
 		Allocated:   list("cpu", "7500m", "memory", "1Gi", "pods", "2", "nvidia.com/gpu", "1"),
 		Allocating:  list("cpu", "250m", "memory", "0", "pods", "1", "nvidia.com/gpu", "0", "example.com/fpga", "1"),
-		LargestFree: []v1alpha1.FreeSlot{
+		LargestFree: []tmcv1alpha1.FreeSlot{
 			{Resource: "cpu", Free: list("cpu", "3500m", "memory", "7Gi", "pods", "109", "nvidia.com/gpu", "1")},
 			{Resource: "memory", Free: list("cpu", "3500m", "memory", "7Gi", "pods", "109", "nvidia.com/gpu", "1")},
 			{Resource: "nvidia.com/gpu", Free: list("cpu", "3500m", "memory", "7Gi", "pods", "109", "nvidia.com/gpu", "1")},

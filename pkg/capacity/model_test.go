@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 )
 
@@ -22,9 +22,9 @@ type model struct {
 	nodes map[string]*capacity.Node
 }
 
-func (m *model) sums() (v1alpha1.NodeSummary, v1alpha1.PodSummary, map[string]int64) {
-	var nodes v1alpha1.NodeSummary
-	var pods v1alpha1.PodSummary
+func (m *model) sums() (tmcv1alpha1.NodeSummary, tmcv1alpha1.PodSummary, map[string]int64) {
+	var nodes tmcv1alpha1.NodeSummary
+	var pods tmcv1alpha1.PodSummary
 	sums := map[string]int64{}
 	usable := func(n *capacity.Node) bool { return n != nil && n.Ready && !n.Unschedulable }
 	for _, n := range m.nodes {

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // Summary is the state of a cluster in the terms of a ClusterStatus. Its lists are shared between callers and must not be
@@ -22,8 +22,8 @@ import (
 type Summary struct {
 	// Generation is that of the figures.
 	Generation uint64
-	Nodes      v1alpha1.NodeSummary
-	Pods       v1alpha1.PodSummary
+	Nodes      tmcv1alpha1.NodeSummary
+	Pods       tmcv1alpha1.PodSummary
 	// Capacity is what all nodes have.
 	Capacity corev1.ResourceList
 	// Allocatable is what the usable nodes offer to pods.
@@ -34,7 +34,7 @@ type Summary struct {
 	Allocating corev1.ResourceList
 	// LargestFree has, for each resource that a usable node offers, the usable node that has most of it free; of equal
 	// ones that with more cpu, then more memory, then the first name. It is sorted by resource.
-	LargestFree []v1alpha1.FreeSlot
+	LargestFree []tmcv1alpha1.FreeSlot
 	// Truncated says that the member sent more pods, nodes or kinds of resources than are followed, or some that no API
 	// server admits, so that the figures are too low.
 	Truncated bool
@@ -102,7 +102,7 @@ func (a *candidate) better(b *candidate) bool {
 	return order > 0 || (order == 0 && a.node.name < b.node.name)
 }
 
-func (c *Cluster) largestFree() []v1alpha1.FreeSlot {
+func (c *Cluster) largestFree() []tmcv1alpha1.FreeSlot {
 	var best [maxSlots]candidate
 	for i := range c.nodes.all {
 		n := &c.nodes.all[i]
@@ -125,7 +125,7 @@ func (c *Cluster) largestFree() []v1alpha1.FreeSlot {
 			}
 		}
 	}
-	var slots []v1alpha1.FreeSlot
+	var slots []tmcv1alpha1.FreeSlot
 	for i := range best {
 		n := best[i].node
 		if n == nil {
@@ -135,8 +135,8 @@ func (c *Cluster) largestFree() []v1alpha1.FreeSlot {
 		for _, o := range n.allocatable {
 			free[corev1.ResourceName(c.slots.name[o.slot])] = c.quantity(o.slot, n.free(o))
 		}
-		slots = append(slots, v1alpha1.FreeSlot{Resource: corev1.ResourceName(c.slots.name[i]), Free: free})
+		slots = append(slots, tmcv1alpha1.FreeSlot{Resource: corev1.ResourceName(c.slots.name[i]), Free: free})
 	}
-	slices.SortFunc(slots, func(a, b v1alpha1.FreeSlot) int { return cmp.Compare(a.Resource, b.Resource) })
+	slices.SortFunc(slots, func(a, b tmcv1alpha1.FreeSlot) int { return cmp.Compare(a.Resource, b.Resource) })
 	return slots
 }

@@ -49,7 +49,7 @@ type Doors struct {
 
 // NewDoors checks the doors. Direct returns the authorities of users' own client certificates; it may be nil.
 func NewDoors(headerDoors []HeaderDoor, direct func() (x509.VerifyOptions, bool)) (*Doors, error) {
-	var errs []error
+	errs := make([]error, 0, len(headerDoors))
 	names, proxies := sets.New[string](), sets.New[string]()
 	for _, d := range headerDoors {
 		errs = append(errs, d.Validate())

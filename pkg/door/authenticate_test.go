@@ -100,29 +100,46 @@ func TestSEC01Identify(t *testing.T) {
 		want   seen
 		err    error
 	}{
-		"shard": {leaf: &frontProxy, header: http.Header{frontUser: {"kcp-shard-root"}, frontGroup: {"system:masters"}},
-			want: seen{Door: Front, Name: "kcp-shard-root", Trust: TrustShard, Groups: []string{authenticated}}},
-		"unknown shard is a user": {leaf: &frontProxy, header: http.Header{frontUser: {"kcp-shard-other"}},
-			want: seen{Door: Front, Name: "kcp-shard-other", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}}},
-		"shard name in another case is a user": {leaf: &frontProxy, header: http.Header{frontUser: {"KCP-shard-root"}},
-			want: seen{Door: Front, Name: "KCP-shard-root", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}}},
+		"shard": {
+			leaf: &frontProxy, header: http.Header{frontUser: {"kcp-shard-root"}, frontGroup: {"system:masters"}},
+			want: seen{Door: Front, Name: "kcp-shard-root", Trust: TrustShard, Groups: []string{authenticated}},
+		},
+		"unknown shard is a user": {
+			leaf: &frontProxy, header: http.Header{frontUser: {"kcp-shard-other"}},
+			want: seen{Door: Front, Name: "kcp-shard-other", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}},
+		},
+		"shard name in another case is a user": {
+			leaf: &frontProxy, header: http.Header{frontUser: {"KCP-shard-root"}},
+			want: seen{Door: Front, Name: "KCP-shard-root", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}},
+		},
 		"user at the side door, SEC-03 groups": {leaf: &sideProxy, header: http.Header{
 			sideUser:                    {"alice"},
 			sideGroup:                   {"devs", "system:masters", "system:kcp:admin", "system:kcp:logical-cluster-admin", "apis.kcp.io:binding:devs", "devs", authenticated},
 			sideExtra + "Scopes%2fkcp":  {"cluster:acme1"},
 			"X-Fp-Bb2-Extra-" + "Plain": {"a", "b"},
 			"X-Fp-Bb2-Extra-Authorization.kcp.io%2Fwarrant": {`{"user":"admin"}`},
-		}, want: seen{Door: Side, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated},
-			Extra: map[string][]string{"scopes/kcp": {"cluster:acme1"}, "plain": {"a", "b"}}}},
-		"shard name at the side door is a user": {leaf: &sideProxy, header: http.Header{sideUser: {"kcp-shard-root"}},
-			want: seen{Door: Side, Name: "kcp-shard-root", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}}},
-		"direct user, SEC-03 organizations": {leaf: &alice,
-			want: seen{Door: Direct, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated}}},
-		"headers of a direct user mean nothing": {leaf: &alice, header: http.Header{
-			frontUser: {"kcp-shard-root"}, sideUser: {"admin"}, "X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}},
-			want: seen{Door: Direct, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated}}},
-		"shard name by the client authority is a user": {leaf: &shardByClientCA,
-			want: seen{Door: Direct, Name: "kcp-shard-root", Trust: TrustUser, Groups: []string{authenticated}}},
+		}, want: seen{
+			Door: Side, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated},
+			Extra: map[string][]string{"scopes/kcp": {"cluster:acme1"}, "plain": {"a", "b"}},
+		}},
+		"shard name at the side door is a user": {
+			leaf: &sideProxy, header: http.Header{sideUser: {"kcp-shard-root"}},
+			want: seen{Door: Side, Name: "kcp-shard-root", Trust: TrustUser, Groups: []string{authenticated}, Extra: map[string][]string{}},
+		},
+		"direct user, SEC-03 organizations": {
+			leaf: &alice,
+			want: seen{Door: Direct, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated}},
+		},
+		"headers of a direct user mean nothing": {
+			leaf: &alice, header: http.Header{
+				frontUser: {"kcp-shard-root"}, sideUser: {"admin"}, "X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"},
+			},
+			want: seen{Door: Direct, Name: "alice", Trust: TrustUser, Groups: []string{"devs", authenticated}},
+		},
+		"shard name by the client authority is a user": {
+			leaf: &shardByClientCA,
+			want: seen{Door: Direct, Name: "kcp-shard-root", Trust: TrustUser, Groups: []string{authenticated}},
+		},
 
 		"no certificate":                           {header: http.Header{frontUser: {"kcp-shard-root"}}, err: errNoCertificate},
 		"proxy name by the client authority":       {leaf: &forgedProxy, header: http.Header{frontUser: {"kcp-shard-root"}}, err: errUntrusted},

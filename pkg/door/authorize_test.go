@@ -153,7 +153,7 @@ func TestReviewAsksForTheWholeRequest(t *testing.T) {
 	metrics := path("get", "/metrics")
 	metrics.User = alice
 	for _, call := range []struct {
-		ctx   context.Context //nolint:containedctx // a table of calls
+		ctx   context.Context // a table of calls
 		attrs authorizer.Attributes
 	}{{withTarget(t.Context(), Target{"root:acme", "acme1"}), named}, {t.Context(), metrics}} {
 		if _, _, err := a.Authorize(call.ctx, call.attrs); err != nil {

@@ -183,8 +183,11 @@ func TestSEC20FilterBoundsRequests(t *testing.T) {
 		"selector over the edge": {watch + strings.Repeat("a", maxQueryLength), shard(), http.StatusRequestURITooLong},
 		"one huge header":        {watch + "a", shard(strings.Repeat("a", 1<<20)), http.StatusRequestHeaderFieldsTooLarge},
 		"many headers":           {watch + "a", shard(strings.Repeat("a", 20000), strings.Repeat("a", 20000)), http.StatusRequestHeaderFieldsTooLarge},
-		"a long token is not kept": {watch + "a", http.Header{frontUser: {"kcp-shard-root"}, "Authorization": {strings.Repeat("a", 100_000)}},
-			http.StatusNoContent},
+		"a long token is not kept": {
+			watch + "a",
+			http.Header{frontUser: {"kcp-shard-root"}, "Authorization": {strings.Repeat("a", 100_000)}},
+			http.StatusNoContent,
+		},
 	} {
 		w := call(handler, &proxy, tc.target, tc.header)
 		if w.Code != tc.want {
@@ -289,8 +292,10 @@ func TestNewFilterRefuses(t *testing.T) {
 		t.Error("an empty configuration was accepted")
 	}
 	p := newPKI(t)
-	config := FilterConfig{Paths: newParser(t), Doors: p.doors(t), RequestInfo: &apirequest.RequestInfoFactory{}, Limits: Limits{Watches: -1},
-		LongRunning: func(*http.Request, *apirequest.RequestInfo) bool { return false }}
+	config := FilterConfig{
+		Paths: newParser(t), Doors: p.doors(t), RequestInfo: &apirequest.RequestInfoFactory{}, Limits: Limits{Watches: -1},
+		LongRunning: func(*http.Request, *apirequest.RequestInfo) bool { return false },
+	}
 	if _, err := NewFilter(http.NotFoundHandler(), config); err == nil {
 		t.Error("a negative limit was accepted")
 	}

@@ -73,10 +73,7 @@ func NewPathParser(prefix string, workspaces Workspaces) (*PathParser, error) {
 		return nil, err
 	}
 	const label = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
-	segment, err := regexp.Compile(`^(\*|` + label + `(:` + label + `)*)$`)
-	if err != nil {
-		return nil, fmt.Errorf("compiling the pattern of workspace names: %w", err)
-	}
+	segment := regexp.MustCompile(`^(\*|` + label + `(:` + label + `)*)$`)
 	return &PathParser{prefix: prefix, workspaces: workspaces, segment: segment}, nil
 }
 

@@ -60,8 +60,12 @@ func TestReviewCacheRemembersForAWhile(t *testing.T) {
 		allowed   bool
 		wantCalls int32
 	}{
-		{"alice", 0, true, 1}, {"alice", 9 * time.Second, true, 1}, {"alice", 2 * time.Second, true, 2},
-		{"bob", 0, false, 3}, {"bob", 4 * time.Second, false, 3}, {"bob", 2 * time.Second, false, 4},
+		{"alice", 0, true, 1},
+		{"alice", 9 * time.Second, true, 1},
+		{"alice", 2 * time.Second, true, 2},
+		{"bob", 0, false, 3},
+		{"bob", 4 * time.Second, false, 3},
+		{"bob", 2 * time.Second, false, 4},
 	}
 	for i, step := range steps {
 		clock.SetTime(clock.Now().Add(step.after))

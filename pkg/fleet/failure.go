@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/health"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
@@ -41,7 +41,7 @@ func (f *failure) outcome() health.Outcome {
 // denied says whether the credentials are at fault.
 func (f *failure) denied() bool {
 	switch f.reason {
-	case v1alpha1.ReasonUnauthorized, v1alpha1.ReasonForbidden, v1alpha1.ReasonCertificateExpired, v1alpha1.ReasonInvalidCredentials:
+	case tmcv1alpha1.ReasonUnauthorized, tmcv1alpha1.ReasonForbidden, tmcv1alpha1.ReasonCertificateExpired, tmcv1alpha1.ReasonInvalidCredentials:
 		return true
 	default:
 		return false
@@ -49,7 +49,7 @@ func (f *failure) denied() bool {
 }
 
 func invalidResponse(format string, args ...any) *failure {
-	return &failure{reason: v1alpha1.ReasonInvalidResponse, message: fmt.Sprintf(format, args...)}
+	return &failure{reason: tmcv1alpha1.ReasonInvalidResponse, message: fmt.Sprintf(format, args...)}
 }
 
 // failureOf finds out what a failed call means. Causes are put into our own words: many quote what the member sent,
@@ -60,24 +60,24 @@ func failureOf(err error) *failure {
 		return known
 	}
 	if denied := (*memberconfig.DeniedError)(nil); errors.As(err, &denied) {
-		return &failure{reason: v1alpha1.ReasonAddressNotAllowed, message: memberconfig.AddressDeniedMessage}
+		return &failure{reason: tmcv1alpha1.ReasonAddressNotAllowed, message: memberconfig.AddressDeniedMessage}
 	}
 	if message, ok := tlsMessage(err); ok {
-		return &failure{reason: v1alpha1.ReasonTLSFailed, message: message}
+		return &failure{reason: tmcv1alpha1.ReasonTLSFailed, message: message}
 	}
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
-		return &failure{reason: v1alpha1.ReasonDialFailed, message: "the host name of the server cannot be resolved"}
+		return &failure{reason: tmcv1alpha1.ReasonDialFailed, message: "the host name of the server cannot be resolved"}
 	}
 	if timeout := net.Error(nil); errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
-		return &failure{reason: v1alpha1.ReasonTimedOut, message: "the member did not answer in time"}
+		return &failure{reason: tmcv1alpha1.ReasonTimedOut, message: "the member did not answer in time"}
 	}
 	if operation := (*net.OpError)(nil); errors.As(err, &operation) && operation.Op == "dial" {
-		return &failure{reason: v1alpha1.ReasonDialFailed, message: "the member refuses connections, or no route leads to it"}
+		return &failure{reason: tmcv1alpha1.ReasonDialFailed, message: "the member refuses connections, or no route leads to it"}
 	}
 	if isMalformed(err) {
 		return invalidResponse("the answer is not HTTP, or its header is too large")
 	}
-	return &failure{reason: v1alpha1.ReasonDialFailed, message: "the connection to the member broke"}
+	return &failure{reason: tmcv1alpha1.ReasonDialFailed, message: "the connection to the member broke"}
 }
 
 // isMalformed knows errors of net/http that have no type of their own.
@@ -127,21 +127,21 @@ func checkStatus(response *http.Response, what string) *failure {
 		return nil
 	case code == http.StatusUnauthorized:
 		return &failure{
-			reason:  v1alpha1.ReasonUnauthorized,
+			reason:  tmcv1alpha1.ReasonUnauthorized,
 			message: "the member does not accept the token or client certificate (401 to " + what + "); give a new one",
 		}
 	case code == http.StatusForbidden:
 		return &failure{
-			reason:  v1alpha1.ReasonForbidden,
+			reason:  tmcv1alpha1.ReasonForbidden,
 			message: "the member does not permit to " + what + " (403); grant this right to the identity of the credentials",
 		}
 	case code == http.StatusGone:
-		return &failure{reason: v1alpha1.ReasonServerError, message: "the resource version is too old", expired: true}
+		return &failure{reason: tmcv1alpha1.ReasonServerError, message: "the resource version is too old", expired: true}
 	case code >= 300 && code < 400:
 		return invalidResponse("the member answered with a redirect (%d to %s), which is not followed; give the server's final address", code, what)
 	case code == http.StatusTooManyRequests || code >= 500:
 		return &failure{
-			reason:     v1alpha1.ReasonServerError,
+			reason:     tmcv1alpha1.ReasonServerError,
 			message:    fmt.Sprintf("the member answered %d to %s", code, what),
 			retryAfter: retryAfter(response.Header.Get("Retry-After")),
 		}

@@ -324,6 +324,7 @@ type marshaler interface{ Marshal() ([]byte, error) }
 
 // envelope encodes an object as application/vnd.kubernetes.protobuf.
 func envelope(t testing.TB, kind string, object marshaler) []byte {
+	t.Helper()
 	raw, err := object.Marshal()
 	if err != nil {
 		t.Errorf("marshalling %s: %v", kind, err)
@@ -338,6 +339,7 @@ func envelope(t testing.TB, kind string, object marshaler) []byte {
 
 // frame encodes an event of a watch.
 func frame(t testing.TB, eventType string, object []byte) []byte {
+	t.Helper()
 	event := metav1.WatchEvent{Type: eventType, Object: runtime.RawExtension{Raw: object}}
 	raw, err := event.Marshal()
 	if err != nil {
@@ -363,10 +365,12 @@ func newBare() *corev1.Pod { return &corev1.Pod{} }
 
 // newListWith returns an empty list of pods that claims to go on.
 func newListWith(t testing.TB, token string) []byte {
+	t.Helper()
 	return envelope(t, "PodList", &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1", Continue: token}})
 }
 
 // goneFrame returns the event with which a watch ends whose version is too old.
 func goneFrame(t testing.TB) []byte {
+	t.Helper()
 	return frame(t, "ERROR", envelope(t, "Status", &metav1.Status{Code: http.StatusGone, Reason: metav1.StatusReasonExpired, Message: planted}))
 }

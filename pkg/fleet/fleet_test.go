@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/fleet"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -217,8 +217,8 @@ func TestFleetBeforeRunIsPending(t *testing.T) {
 	f := fleet.New(fleet.Config{Addresses: fast().Addresses})
 	f.Ensure(east, member.connection())
 	state, ok := f.State(east)
-	if !ok || !is(state, v1alpha1.ConditionReachable, "Unknown/Pending") || !is(state, v1alpha1.ConditionCredentialsValid, "Unknown/Pending") ||
-		!is(state, v1alpha1.ConditionCapacityKnown, "Unknown/Pending") || state.CapacityCounted {
+	if !ok || !is(state, tmcv1alpha1.ConditionReachable, "Unknown/Pending") || !is(state, tmcv1alpha1.ConditionCredentialsValid, "Unknown/Pending") ||
+		!is(state, tmcv1alpha1.ConditionCapacityKnown, "Unknown/Pending") || state.CapacityCounted {
 		t.Errorf("state = %s", describe(state))
 	}
 	if _, ok := f.ConfirmedAt(east); ok {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/time/rate"
 	"k8s.io/klog/v2"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/protoscan"
@@ -78,7 +78,7 @@ func (f *follower) run(ctx context.Context) {
 		klog.FromContext(ctx).V(4).Info("Lost objects of member", logkey.Resource, f.kind.resource, logkey.Reason, failed.reason, "message", failed.message)
 		f.member.judged(f.kind.resource, failed)
 		f.member.lost(f.kind.resource, failed)
-		if failed.expired || failed.reason == v1alpha1.ReasonInvalidResponse {
+		if failed.expired || failed.reason == tmcv1alpha1.ReasonInvalidResponse {
 			f.version = ""
 		}
 		if !f.pause(ctx, failed) {
@@ -127,7 +127,7 @@ func (f *follower) step(ctx context.Context) error {
 	if f.config.Clock.Since(begin) >= steadyAfter {
 		f.retry.reset()
 	} else if err == nil {
-		return &failure{reason: v1alpha1.ReasonServerError, message: "the member ends each watch at once"}
+		return &failure{reason: tmcv1alpha1.ReasonServerError, message: "the member ends each watch at once"}
 	}
 	return err
 }
@@ -237,7 +237,7 @@ var errSilent = errors.New("the member is silent")
 // silentOr returns the error, unless it comes from our giving up on a silent member.
 func silentOr(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errSilent) {
-		return &failure{reason: v1alpha1.ReasonTimedOut, message: "the member has sent nothing on a watch for too long"}
+		return &failure{reason: tmcv1alpha1.ReasonTimedOut, message: "the member has sent nothing on a watch for too long"}
 	}
 	return err
 }
@@ -328,7 +328,7 @@ func watchError(raw []byte) error {
 		return malformed()
 	}
 	return &failure{
-		reason:     v1alpha1.ReasonServerError,
+		reason:     tmcv1alpha1.ReasonServerError,
 		message:    "the member ended a watch with error " + strconv.Itoa(int(status.Code)),
 		expired:    status.Code == http.StatusGone || status.Reason == "Expired" || status.Reason == "Gone",
 		retryAfter: min(max(time.Duration(status.RetryAfterSeconds)*time.Second, 0), maxRetryAfter),

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/fleet"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
@@ -66,7 +66,7 @@ func TestFLT05HostileAnswersToProbes(t *testing.T) {
 		"endless body":     {endless("application/json"), "False/InvalidResponse"},
 		"not found":        {statusAnswer(404), "False/InvalidResponse"},
 		"teapot":           {statusAnswer(418), "False/InvalidResponse"},
-		"no content":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, "False/InvalidResponse"},
+		"no content":       {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "False/InvalidResponse"},
 		"own error":        {statusAnswer(500), "False/ServerError"},
 		"FLT-06 throttled": {statusAnswer(429), "False/ServerError"},
 		"huge header": {func(w http.ResponseWriter, _ *http.Request) {
@@ -91,7 +91,7 @@ func TestFLT05HostileAnswersToProbes(t *testing.T) {
 			config.ProbeTimeout = 500 * time.Millisecond
 			h := run(t, config)
 			h.Ensure(east, member.connection())
-			checkSilence(t, h.waitCondition(east, v1alpha1.ConditionReachable, tc.want))
+			checkSilence(t, h.waitCondition(east, tmcv1alpha1.ConditionReachable, tc.want))
 			member.answer(nil)
 			h.wait(east, "recovery", allTrue)
 		})
@@ -163,7 +163,7 @@ func TestMembersThatDoNotSpeakHTTPOrTLS(t *testing.T) {
 			config.ProbeTimeout = 500 * time.Millisecond
 			h := run(t, config)
 			h.Ensure(east, memberconfig.Connection{Server: tc.server, CAData: tc.ca.caPEM, BearerToken: memberToken})
-			checkSilence(t, h.waitCondition(east, v1alpha1.ConditionReachable, tc.want))
+			checkSilence(t, h.waitCondition(east, tmcv1alpha1.ConditionReachable, tc.want))
 		})
 	}
 }
@@ -204,8 +204,8 @@ func TestSEC13RedirectsAreNotFollowed(t *testing.T) {
 			member.answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.server.URL+r.URL.Path, code) })
 			h := run(t, fast())
 			h.Ensure(east, member.connection())
-			state := h.waitCondition(east, v1alpha1.ConditionReachable, "False/InvalidResponse")
-			if message := condition(state, v1alpha1.ConditionReachable).Message; !strings.Contains(message, "redirect") {
+			state := h.waitCondition(east, tmcv1alpha1.ConditionReachable, "False/InvalidResponse")
+			if message := condition(state, tmcv1alpha1.ConditionReachable).Message; !strings.Contains(message, "redirect") {
 				t.Errorf("message = %q", message)
 			}
 			eventually(t, func() bool { return member.count("/version") > 2 }, func() string { return "further probes" })
@@ -225,7 +225,7 @@ func TestSEC13UpgradesAreNotAccepted(t *testing.T) {
 	})
 	h := run(t, fast())
 	h.Ensure(east, memberconfig.Connection{Server: server, CAData: ca.caPEM, BearerToken: memberToken})
-	h.waitCondition(east, v1alpha1.ConditionReachable, "False/InvalidResponse")
+	h.waitCondition(east, tmcv1alpha1.ConditionReachable, "False/InvalidResponse")
 }
 
 func TestSEC14DeniedAddressIsNeverDialled(t *testing.T) {
@@ -241,8 +241,8 @@ func TestSEC14DeniedAddressIsNeverDialled(t *testing.T) {
 	connection := member.connection()
 	connection.Server = "https://localhost:" + server.Port()
 	h.Ensure(east, connection)
-	state := h.waitCondition(east, v1alpha1.ConditionAccepted, "False/AddressNotAllowed")
-	if !is(state, v1alpha1.ConditionReachable, "Unknown/NotTried") || strings.Contains(describe(state), "127.0.0.1") {
+	state := h.waitCondition(east, tmcv1alpha1.ConditionAccepted, "False/AddressNotAllowed")
+	if !is(state, tmcv1alpha1.ConditionReachable, "Unknown/NotTried") || strings.Contains(describe(state), "127.0.0.1") {
 		t.Errorf("state = %s", describe(state))
 	}
 	if member.openConnections() != 0 {
@@ -292,9 +292,9 @@ func TestFLT05HostileListsAndWatchesKeepTheFigures(t *testing.T) {
 				tc.frame = frame(t, "ERROR", nil)
 			}
 			member.send("pods", tc.frame)
-			state := h.waitCondition(east, v1alpha1.ConditionCapacityKnown, "False/Stale")
+			state := h.waitCondition(east, tmcv1alpha1.ConditionCapacityKnown, "False/Stale")
 			checkSilence(t, state)
-			if state.Capacity.Pods.Bound != 5 || !state.CapacityCounted || !is(state, v1alpha1.ConditionReachable, "True/Reachable") {
+			if state.Capacity.Pods.Bound != 5 || !state.CapacityCounted || !is(state, tmcv1alpha1.ConditionReachable, "True/Reachable") {
 				t.Errorf("state = %s", describe(state))
 			}
 			stale, _ := h.ConfirmedAt(east)
@@ -336,7 +336,7 @@ func TestSEC20HugeBodiesTakeLittleMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	h.Ensure(east, member.connection())
 	h.wait(east, "refusals", func(s fleet.State) bool {
-		return strings.Contains(condition(s, v1alpha1.ConditionCapacityKnown).Message, "larger than") && member.count("/api/v1/pods") > 10
+		return strings.Contains(condition(s, tmcv1alpha1.ConditionCapacityKnown).Message, "larger than") && member.count("/api/v1/pods") > 10
 	})
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > 64<<20 {
@@ -354,7 +354,7 @@ func TestSEC20TooManyObjectsAreRefusedAndForgotten(t *testing.T) {
 	h := run(t, config)
 	h.Ensure(east, member.connection())
 	state := h.wait(east, "refusal", func(s fleet.State) bool {
-		return strings.Contains(condition(s, v1alpha1.ConditionCapacityKnown).Message, "more than 2000 pods")
+		return strings.Contains(condition(s, tmcv1alpha1.ConditionCapacityKnown).Message, "more than 2000 pods")
 	})
 	if state.CapacityCounted {
 		t.Errorf("state = %s", describe(state))
@@ -374,7 +374,7 @@ func TestSEC20ListThatNeverEnds(t *testing.T) {
 	h := run(t, config)
 	h.Ensure(east, member.connection())
 	h.wait(east, "refusal", func(s fleet.State) bool {
-		return strings.Contains(condition(s, v1alpha1.ConditionCapacityKnown).Message, "does not end")
+		return strings.Contains(condition(s, tmcv1alpha1.ConditionCapacityKnown).Message, "does not end")
 	})
 }
 
@@ -391,7 +391,7 @@ func TestFLT01MembersDoNotDisturbEachOther(t *testing.T) {
 		key := east
 		key.Name = fmt.Sprint("slow-", i)
 		h.Ensure(key, slow.connection())
-		h.waitCondition(key, v1alpha1.ConditionCapacityKnown, "False/Counting")
+		h.waitCondition(key, tmcv1alpha1.ConditionCapacityKnown, "False/Counting")
 	}
 	member := newFakeMember(t)
 	member.fill(1, 3)

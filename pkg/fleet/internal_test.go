@@ -19,7 +19,7 @@ import (
 	"k8s.io/component-base/metrics/testutil"
 	testingclock "k8s.io/utils/clock/testing"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -44,14 +44,14 @@ func TestFailureOf(t *testing.T) {
 		want string
 	}{
 		"own":              {fmt.Errorf("wrapped: %w", own), "Own"},
-		"deadline":         {context.DeadlineExceeded, v1alpha1.ReasonTimedOut},
-		"name resolution":  {&net.DNSError{Err: "no such host", Name: "x", Server: "10.0.0.53:53"}, v1alpha1.ReasonDialFailed},
-		"resolver timeout": {&net.DNSError{IsTimeout: true}, v1alpha1.ReasonDialFailed},
-		"dial":             {&net.OpError{Op: "dial", Err: errors.New("refused")}, v1alpha1.ReasonDialFailed},
-		"broken":           {errors.New("unexpected EOF"), v1alpha1.ReasonDialFailed},
-		"HTTP/2":           {errors.New("stream error: PROTOCOL_ERROR"), v1alpha1.ReasonInvalidResponse},
-		"denied":           {&net.OpError{Op: "dial", Err: &memberconfig.DeniedError{}}, v1alpha1.ReasonAddressNotAllowed},
-		"remote alert":     {errors.New("remote error: tls: bad certificate"), v1alpha1.ReasonTLSFailed},
+		"deadline":         {context.DeadlineExceeded, tmcv1alpha1.ReasonTimedOut},
+		"name resolution":  {&net.DNSError{Err: "no such host", Name: "x", Server: "10.0.0.53:53"}, tmcv1alpha1.ReasonDialFailed},
+		"resolver timeout": {&net.DNSError{IsTimeout: true}, tmcv1alpha1.ReasonDialFailed},
+		"dial":             {&net.OpError{Op: "dial", Err: errors.New("refused")}, tmcv1alpha1.ReasonDialFailed},
+		"broken":           {errors.New("unexpected EOF"), tmcv1alpha1.ReasonDialFailed},
+		"HTTP/2":           {errors.New("stream error: PROTOCOL_ERROR"), tmcv1alpha1.ReasonInvalidResponse},
+		"denied":           {&net.OpError{Op: "dial", Err: &memberconfig.DeniedError{}}, tmcv1alpha1.ReasonAddressNotAllowed},
+		"remote alert":     {errors.New("remote error: tls: bad certificate"), tmcv1alpha1.ReasonTLSFailed},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -66,9 +66,10 @@ func TestFailureOf(t *testing.T) {
 func TestBackoffGrowsToItsLimit(t *testing.T) {
 	t.Parallel()
 	b := &backoff{least: time.Second, most: 10 * time.Second}
-	for i, most := range []time.Duration{1, 2, 4, 8, 10, 10} {
-		if got := b.next(); got > most*time.Second || got < most*time.Second/2 {
-			t.Errorf("pause %d = %s, want between %ds and its half", i, got, most)
+	for i, seconds := range []int{1, 2, 4, 8, 10, 10} {
+		most := time.Duration(seconds) * time.Second
+		if got := b.next(); got > most || got < most/2 {
+			t.Errorf("pause %d = %s, want between %s and its half", i, got, most)
 		}
 	}
 	b.reset()

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 	"github.com/kcp-dev/tmc/pkg/health"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
@@ -179,7 +179,7 @@ func (m *member) probed(result probe) {
 		if result.failed != nil {
 			outcome = result.failed.outcome()
 			if m.denied != nil {
-				outcome.Reason = v1alpha1.ReasonNotTried
+				outcome.Reason = tmcv1alpha1.ReasonNotTried
 			}
 		}
 		differs = m.reach.Observe(now, outcome) || differs
@@ -195,7 +195,7 @@ func (m *member) probed(result probe) {
 
 // noteDenied keeps the condition Accepted in step with what the address policy says, and returns whether it changed.
 func (m *member) noteDenied(now time.Time, failed *failure) bool {
-	if failed == nil || failed.reason != v1alpha1.ReasonAddressNotAllowed {
+	if failed == nil || failed.reason != tmcv1alpha1.ReasonAddressNotAllowed {
 		differs := m.denied != nil
 		m.denied = nil
 		return differs
@@ -204,7 +204,7 @@ func (m *member) noteDenied(now time.Time, failed *failure) bool {
 		return false
 	}
 	m.denied = &metav1.Condition{
-		Type:               v1alpha1.ConditionAccepted,
+		Type:               tmcv1alpha1.ConditionAccepted,
 		Status:             metav1.ConditionFalse,
 		Reason:             failed.reason,
 		Message:            failed.message,

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
@@ -125,7 +125,7 @@ func (s *session) probe(ctx context.Context) probe {
 	}
 	if !s.notAfter.IsZero() && begin.After(s.notAfter) {
 		s.member.judged(rightVersion, &failure{
-			reason:  v1alpha1.ReasonCertificateExpired,
+			reason:  tmcv1alpha1.ReasonCertificateExpired,
 			message: "the client certificate expired at " + s.notAfter.UTC().Format(time.RFC3339) + "; renew it",
 		})
 		return result

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/fleet"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
@@ -27,7 +27,7 @@ func TestFLT01OutageKeepsFiguresAndRecovers(t *testing.T) {
 	member.answer(statusAnswer(503))
 	member.closeConnections()
 	state := h.wait(east, "unreachable and stale", func(s fleet.State) bool {
-		return is(s, v1alpha1.ConditionReachable, "False/ServerError") && is(s, v1alpha1.ConditionCapacityKnown, "False/Stale")
+		return is(s, tmcv1alpha1.ConditionReachable, "False/ServerError") && is(s, tmcv1alpha1.ConditionCapacityKnown, "False/Stale")
 	})
 	at := state.ConfirmedAt
 	if state.Capacity.Pods.Bound != 4 || !state.CapacityCounted || at.IsZero() {
@@ -56,7 +56,7 @@ func TestFLT03BlackHoleIsNoticedWithoutPilingUp(t *testing.T) {
 	h.Ensure(east, member.connection())
 	h.waitPods(east, 1)
 	member.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	h.waitCondition(east, v1alpha1.ConditionReachable, "Unknown/TimedOut")
+	h.waitCondition(east, tmcv1alpha1.ConditionReachable, "Unknown/TimedOut")
 	before, asked := runtime.NumGoroutine(), member.count("/version")
 	eventually(t, func() bool { return member.count("/version") > asked+5 }, func() string { return "further probes" })
 	if after := runtime.NumGoroutine(); after > before+10 {
@@ -73,7 +73,7 @@ func TestFLT04FlappingMemberKeepsItsConditions(t *testing.T) {
 	h := run(t, fast())
 	h.Ensure(east, member.connection())
 	state := h.waitPods(east, 1)
-	since := condition(state, v1alpha1.ConditionReachable).LastTransitionTime
+	since := condition(state, tmcv1alpha1.ConditionReachable).LastTransitionTime
 	for range 8 {
 		for _, override := range []http.HandlerFunc{statusAnswer(500), nil} {
 			member.answer(override)
@@ -82,7 +82,7 @@ func TestFLT04FlappingMemberKeepsItsConditions(t *testing.T) {
 		}
 	}
 	state, _ = h.State(east)
-	if !is(state, v1alpha1.ConditionReachable, "True/Reachable") || condition(state, v1alpha1.ConditionReachable).LastTransitionTime != since {
+	if !is(state, tmcv1alpha1.ConditionReachable, "True/Reachable") || condition(state, tmcv1alpha1.ConditionReachable).LastTransitionTime != since {
 		t.Errorf("state = %s", describe(state))
 	}
 }
@@ -164,7 +164,7 @@ func TestFLT10SilentWatchIsOpenedAnew(t *testing.T) {
 	h.Ensure(east, member.connection())
 	h.waitPods(east, 2)
 	eventually(t, func() bool { return member.count("/api/v1/pods?watch") > 3 }, func() string { return "new watches" })
-	if state, _ := h.State(east); !is(state, v1alpha1.ConditionCapacityKnown, "True/CapacityKnown") {
+	if state, _ := h.State(east); !is(state, tmcv1alpha1.ConditionCapacityKnown, "True/CapacityKnown") {
 		t.Errorf("state = %s", describe(state))
 	}
 }
@@ -212,12 +212,12 @@ func TestCredentialsDenied(t *testing.T) {
 			member.answer(tc.answer)
 			h := run(t, fast())
 			h.Ensure(east, member.connection())
-			state := h.waitCondition(east, v1alpha1.ConditionCredentialsValid, tc.want)
+			state := h.waitCondition(east, tmcv1alpha1.ConditionCredentialsValid, tc.want)
 			checkSilence(t, state)
-			if message := condition(state, v1alpha1.ConditionCredentialsValid).Message; !strings.Contains(message, tc.message) {
+			if message := condition(state, tmcv1alpha1.ConditionCredentialsValid).Message; !strings.Contains(message, tc.message) {
 				t.Errorf("message = %q", message)
 			}
-			h.waitCondition(east, v1alpha1.ConditionReachable, "True/Reachable")
+			h.waitCondition(east, tmcv1alpha1.ConditionReachable, "True/Reachable")
 			member.answer(nil)
 			h.waitPods(east, 1)
 		})
@@ -240,7 +240,7 @@ func TestFLT13RotatedTokenKeepsTheFigures(t *testing.T) {
 	h.waitPods(east, 3)
 	member.set(func(m *fakeMember) { m.token = "second" })
 	member.closeConnections()
-	state := h.waitCondition(east, v1alpha1.ConditionCredentialsValid, "False/Unauthorized")
+	state := h.waitCondition(east, tmcv1alpha1.ConditionCredentialsValid, "False/Unauthorized")
 	if state.Capacity.Pods.Bound != 3 || !state.CapacityCounted {
 		t.Errorf("state = %s", describe(state))
 	}
@@ -277,8 +277,8 @@ func TestFLT13ClientCertificateThatExpires(t *testing.T) {
 	}
 	h.Ensure(east, connection)
 	h.waitPods(east, 1)
-	state := h.waitCondition(east, v1alpha1.ConditionCredentialsValid, "False/CertificateExpired")
-	if !is(state, v1alpha1.ConditionReachable, "True/Reachable") || state.Capacity.Pods.Bound != 1 {
+	state := h.waitCondition(east, tmcv1alpha1.ConditionCredentialsValid, "False/CertificateExpired")
+	if !is(state, tmcv1alpha1.ConditionReachable, "True/Reachable") || state.Capacity.Pods.Bound != 1 {
 		t.Errorf("state = %s", describe(state))
 	}
 }
@@ -295,7 +295,9 @@ func TestUnusableConnectionIsReported(t *testing.T) {
 			t.Parallel()
 			h := run(t, fast())
 			h.Ensure(east, connection)
-			state := h.wait(east, "a condition", func(s fleet.State) bool { return is(s, v1alpha1.ConditionCredentialsValid, "False/InvalidCredentials") })
+			state := h.wait(east, "a condition", func(s fleet.State) bool {
+				return is(s, tmcv1alpha1.ConditionCredentialsValid, "False/InvalidCredentials")
+			})
 			if strings.Contains(describe(state), "PRIVATE") {
 				t.Errorf("state = %s", describe(state))
 			}
@@ -359,7 +361,7 @@ func TestFLT31ManyMembersReturnTogether(t *testing.T) {
 	for _, name := range keys {
 		key := east
 		key.Name = name
-		h.waitCondition(key, v1alpha1.ConditionReachable, "False/ServerError")
+		h.waitCondition(key, tmcv1alpha1.ConditionReachable, "False/ServerError")
 	}
 	if got := member.count("/api/v1/pods"); got != 0 {
 		t.Errorf("%d lists while the members were away", got)

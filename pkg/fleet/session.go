@@ -11,7 +11,7 @@ import (
 
 	"k8s.io/klog/v2"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
 
@@ -66,7 +66,7 @@ func (m *member) run(ctx context.Context, lists *slots) {
 func (m *member) runSession(ctx context.Context, connection memberconfig.Connection, lists *slots) error {
 	caller, err := newCaller(connection, m.config)
 	if err != nil { // memberconfig lets no such connection pass
-		m.judged(rightVersion, &failure{reason: v1alpha1.ReasonInvalidCredentials, message: err.Error()})
+		m.judged(rightVersion, &failure{reason: tmcv1alpha1.ReasonInvalidCredentials, message: err.Error()})
 		return err
 	}
 	defer caller.close()

@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // Credentials judges whether a member honours our credentials. Each right that is needed is tried by somebody, who
@@ -30,7 +30,7 @@ type right struct {
 func NewCredentials(thresholds Thresholds, now time.Time, rights ...string) *Credentials {
 	c := &Credentials{
 		thresholds: thresholds.WithDefaults(),
-		condition:  newCondition(v1alpha1.ConditionCredentialsValid, "the member has not judged the credentials yet", now),
+		condition:  newCondition(tmcv1alpha1.ConditionCredentialsValid, "the member has not judged the credentials yet", now),
 		rights:     make([]right, len(rights)),
 	}
 	for i, name := range rights {
@@ -80,5 +80,5 @@ func (c *Credentials) judge(now time.Time) bool {
 	if !granted {
 		return false
 	}
-	return set(&c.condition, metav1.ConditionTrue, v1alpha1.ReasonCredentialsValid, "the member honours the credentials", now)
+	return set(&c.condition, metav1.ConditionTrue, tmcv1alpha1.ReasonCredentialsValid, "the member honours the credentials", now)
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/health"
 )
 
@@ -60,7 +60,7 @@ func TestCredentials(t *testing.T) {
 					t.Errorf("verdict %d: changed = %t, but %v became %v", i, changed, before, got)
 				}
 			}
-			if c.Condition().Type != v1alpha1.ConditionCredentialsValid {
+			if c.Condition().Type != tmcv1alpha1.ConditionCredentialsValid {
 				t.Errorf("type = %s", c.Condition().Type)
 			}
 		})

@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // Figures judges whether a member's figures are known: whether each of the resources that they are computed from was
@@ -31,7 +31,7 @@ type followed struct {
 func NewFigures(thresholds Thresholds, now time.Time, resources ...string) *Figures {
 	f := &Figures{
 		thresholds: thresholds.WithDefaults(),
-		condition:  newCondition(v1alpha1.ConditionCapacityKnown, "the member was not counted yet", now),
+		condition:  newCondition(tmcv1alpha1.ConditionCapacityKnown, "the member was not counted yet", now),
 		resources:  make([]followed, len(resources)),
 	}
 	for i, name := range resources {
@@ -42,7 +42,7 @@ func NewFigures(thresholds Thresholds, now time.Time, resources ...string) *Figu
 
 // Started notes that counting began, and returns whether the condition changed.
 func (f *Figures) Started(now time.Time) bool {
-	if f.condition.Reason != v1alpha1.ReasonPending {
+	if f.condition.Reason != tmcv1alpha1.ReasonPending {
 		return false
 	}
 	return f.judge(now)
@@ -133,13 +133,13 @@ func (f *Figures) Condition() metav1.Condition { return f.condition }
 func (f *Figures) judge(now time.Time) bool {
 	switch {
 	case !f.Counted():
-		return set(&f.condition, metav1.ConditionFalse, v1alpha1.ReasonCounting, "nodes and pods are being counted"+f.loss(), now)
+		return set(&f.condition, metav1.ConditionFalse, tmcv1alpha1.ReasonCounting, "nodes and pods are being counted"+f.loss(), now)
 	case f.Live():
-		return set(&f.condition, metav1.ConditionTrue, v1alpha1.ReasonCapacityKnown, "nodes and pods are counted and followed", now)
+		return set(&f.condition, metav1.ConditionTrue, tmcv1alpha1.ReasonCapacityKnown, "nodes and pods are counted and followed", now)
 	case now.Sub(f.lostAt()) < f.thresholds.UnreachableAfter:
 		return false
 	default:
-		return set(&f.condition, metav1.ConditionFalse, v1alpha1.ReasonStale, "the figures are the last known ones"+f.loss(), now)
+		return set(&f.condition, metav1.ConditionFalse, tmcv1alpha1.ReasonStale, "the figures are the last known ones"+f.loss(), now)
 	}
 }
 

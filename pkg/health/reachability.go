@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 const (
@@ -31,7 +31,7 @@ type Reachability struct {
 func NewReachability(thresholds Thresholds, now time.Time) *Reachability {
 	return &Reachability{
 		thresholds: thresholds.WithDefaults(),
-		condition:  newCondition(v1alpha1.ConditionReachable, "the member was not called yet", now),
+		condition:  newCondition(tmcv1alpha1.ConditionReachable, "the member was not called yet", now),
 	}
 }
 
@@ -50,7 +50,7 @@ func (r *Reachability) Advance(now time.Time) bool {
 	}
 	failure := r.failure
 	if failure.OK() {
-		failure = Outcome{Reason: v1alpha1.ReasonTimedOut, Message: "the member has not answered"}
+		failure = Outcome{Reason: tmcv1alpha1.ReasonTimedOut, Message: "the member has not answered"}
 	}
 	r.successes = 0
 	return r.report(now, failure)
@@ -80,11 +80,11 @@ func (r *Reachability) Condition() metav1.Condition { return r.condition }
 func (r *Reachability) succeed(now time.Time) bool {
 	r.lastSuccess, r.failure, r.repeats = now, Outcome{}, 0
 	r.successes++
-	firstSight := r.condition.Reason == v1alpha1.ReasonPending
+	firstSight := r.condition.Reason == tmcv1alpha1.ReasonPending
 	if !firstSight && !r.Reachable() && r.successes < r.thresholds.Confirmations {
 		return false
 	}
-	return set(&r.condition, metav1.ConditionTrue, v1alpha1.ReasonReachable, reachableMessage, now)
+	return set(&r.condition, metav1.ConditionTrue, tmcv1alpha1.ReasonReachable, reachableMessage, now)
 }
 
 func (r *Reachability) fail(now time.Time, outcome Outcome) bool {
@@ -97,7 +97,7 @@ func (r *Reachability) fail(now time.Time, outcome Outcome) bool {
 	if r.Reachable() {
 		return r.Advance(now)
 	}
-	firstSight := r.condition.Reason == v1alpha1.ReasonPending
+	firstSight := r.condition.Reason == tmcv1alpha1.ReasonPending
 	if !firstSight && (outcome.Reason == r.condition.Reason || r.repeats < r.thresholds.Confirmations) {
 		return false // a reason that alternates must not make the condition flap
 	}
@@ -111,7 +111,7 @@ func (r *Reachability) report(now time.Time, failure Outcome) bool {
 // statusOf tells a member that does not answer, of which nothing can be said, from one that answers wrongly.
 func statusOf(reason string) metav1.ConditionStatus {
 	switch reason {
-	case v1alpha1.ReasonTLSFailed, v1alpha1.ReasonInvalidResponse, v1alpha1.ReasonServerError:
+	case tmcv1alpha1.ReasonTLSFailed, tmcv1alpha1.ReasonInvalidResponse, tmcv1alpha1.ReasonServerError:
 		return metav1.ConditionFalse
 	default:
 		return metav1.ConditionUnknown

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/health"
 )
 
@@ -45,19 +45,19 @@ func TestReachability(t *testing.T) {
 	tests := map[string][]step{
 		"is pending before the first probe, however long":   {{at: 1000, want: "Unknown/Pending"}},
 		"first success counts at once":                      {ok(0, up)},
-		"first failure counts at once":                      {fail(0, v1alpha1.ReasonDialFailed, dial)},
-		"a wrong answer is False":                           {fail(0, v1alpha1.ReasonTLSFailed, "False/TLSFailed")},
-		"garbage is False":                                  {fail(0, v1alpha1.ReasonInvalidResponse, "False/InvalidResponse")},
-		"an error of its own is False":                      {fail(0, v1alpha1.ReasonServerError, "False/ServerError")},
-		"stays reachable until 30s after the last success":  {ok(0, up), fail(10, v1alpha1.ReasonDialFailed, up), fail(20, v1alpha1.ReasonDialFailed, up), {at: 29, want: up}, {at: 30, want: dial}},
-		"a late failure expires it too":                     {ok(0, up), fail(31, v1alpha1.ReasonTimedOut, timeout)},
+		"first failure counts at once":                      {fail(0, tmcv1alpha1.ReasonDialFailed, dial)},
+		"a wrong answer is False":                           {fail(0, tmcv1alpha1.ReasonTLSFailed, "False/TLSFailed")},
+		"garbage is False":                                  {fail(0, tmcv1alpha1.ReasonInvalidResponse, "False/InvalidResponse")},
+		"an error of its own is False":                      {fail(0, tmcv1alpha1.ReasonServerError, "False/ServerError")},
+		"stays reachable until 30s after the last success":  {ok(0, up), fail(10, tmcv1alpha1.ReasonDialFailed, up), fail(20, tmcv1alpha1.ReasonDialFailed, up), {at: 29, want: up}, {at: 30, want: dial}},
+		"a late failure expires it too":                     {ok(0, up), fail(31, tmcv1alpha1.ReasonTimedOut, timeout)},
 		"a probe that hangs expires it":                     {ok(0, up), {at: 30, want: timeout}},
 		"two successes in a row bring it back":              {ok(0, up), {at: 30, want: timeout}, ok(40, timeout), ok(42, up)},
-		"a failure between successes starts over":           {ok(0, up), {at: 30, want: timeout}, ok(40, timeout), fail(42, v1alpha1.ReasonTimedOut, timeout), ok(44, timeout), ok(46, up)},
-		"never reached, it needs two successes as well":     {fail(0, v1alpha1.ReasonDialFailed, dial), ok(10, dial), ok(12, up)},
-		"a reason that alternates is not followed":          {fail(0, v1alpha1.ReasonDialFailed, dial), fail(10, v1alpha1.ReasonTimedOut, dial), fail(20, v1alpha1.ReasonDialFailed, dial), fail(30, v1alpha1.ReasonTimedOut, dial)},
-		"a reason seen twice in a row is followed":          {fail(0, v1alpha1.ReasonDialFailed, dial), fail(10, v1alpha1.ReasonTLSFailed, dial), fail(20, v1alpha1.ReasonTLSFailed, "False/TLSFailed")},
-		"FLT-07 a failure during a graceful restart passes": {ok(0, up), fail(10, v1alpha1.ReasonServerError, up), ok(20, up), {at: 49, want: up}},
+		"a failure between successes starts over":           {ok(0, up), {at: 30, want: timeout}, ok(40, timeout), fail(42, tmcv1alpha1.ReasonTimedOut, timeout), ok(44, timeout), ok(46, up)},
+		"never reached, it needs two successes as well":     {fail(0, tmcv1alpha1.ReasonDialFailed, dial), ok(10, dial), ok(12, up)},
+		"a reason that alternates is not followed":          {fail(0, tmcv1alpha1.ReasonDialFailed, dial), fail(10, tmcv1alpha1.ReasonTimedOut, dial), fail(20, tmcv1alpha1.ReasonDialFailed, dial), fail(30, tmcv1alpha1.ReasonTimedOut, dial)},
+		"a reason seen twice in a row is followed":          {fail(0, tmcv1alpha1.ReasonDialFailed, dial), fail(10, tmcv1alpha1.ReasonTLSFailed, dial), fail(20, tmcv1alpha1.ReasonTLSFailed, "False/TLSFailed")},
+		"FLT-07 a failure during a graceful restart passes": {ok(0, up), fail(10, tmcv1alpha1.ReasonServerError, up), ok(20, up), {at: 49, want: up}},
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,10 +96,10 @@ func TestReachabilityProbesMoreOftenWhileInDoubt(t *testing.T) {
 		want    time.Duration
 	}{
 		{0, health.Outcome{}, 10 * time.Second},
-		{10, failed(v1alpha1.ReasonDialFailed), 2 * time.Second},
+		{10, failed(tmcv1alpha1.ReasonDialFailed), 2 * time.Second},
 		{12, health.Outcome{}, 10 * time.Second},
-		{60, failed(v1alpha1.ReasonDialFailed), 10 * time.Second},
-		{70, failed(v1alpha1.ReasonDialFailed), 10 * time.Second},
+		{60, failed(tmcv1alpha1.ReasonDialFailed), 10 * time.Second},
+		{70, failed(tmcv1alpha1.ReasonDialFailed), 10 * time.Second},
 		{80, health.Outcome{}, 2 * time.Second},
 		{82, health.Outcome{}, 10 * time.Second},
 	} {
@@ -146,7 +146,7 @@ func TestFLT04FlappingMemberDoesNotFlap(t *testing.T) {
 				before := r.Condition().Status
 				outcome := health.Outcome{}
 				if (int(since.Seconds())/period)%2 == 1 {
-					outcome = failed(v1alpha1.ReasonDialFailed)
+					outcome = failed(tmcv1alpha1.ReasonDialFailed)
 				}
 				r.Advance(now)
 				r.Observe(now, outcome)

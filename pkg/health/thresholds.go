@@ -8,7 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // Defaults of Thresholds, and of the probes that feed them.
@@ -53,7 +53,7 @@ func newCondition(conditionType, message string, now time.Time) metav1.Condition
 	return metav1.Condition{
 		Type:               conditionType,
 		Status:             metav1.ConditionUnknown,
-		Reason:             v1alpha1.ReasonPending,
+		Reason:             tmcv1alpha1.ReasonPending,
 		Message:            message,
 		LastTransitionTime: metav1.NewTime(now),
 	}

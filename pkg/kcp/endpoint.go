@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
+	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,10 +24,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
-	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
-	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -162,12 +161,12 @@ func (s *Set) start(ctx context.Context, url string) (*endpoint, error) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	e := &endpoint{url: url, stop: stop}
-	own := v1alpha1.SchemeGroupVersion()
-	credentials := labels.SelectorFromSet(labels.Set{v1alpha1.CredentialsLabel: v1alpha1.CredentialsLabelValue})
+	own := tmcv1alpha1.SchemeGroupVersion()
+	credentials := labels.SelectorFromSet(labels.Set{tmcv1alpha1.CredentialsLabel: tmcv1alpha1.CredentialsLabelValue})
 	run(ctx, s, e, client, s.bindings, decoder[apisv1alpha2.APIBinding](), apisv1alpha2.SchemeGroupVersion.WithResource("apibindings"), "")
 	e.secrets = run(ctx, s, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
-	run(ctx, s, e, client, s.registrations, decoder[v1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
-	run(ctx, s, e, client, s.grants, decoder[v1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
+	run(ctx, s, e, client, s.registrations, decoder[tmcv1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
+	run(ctx, s, e, client, s.grants, decoder[tmcv1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
 	return e, nil
 }
 
@@ -227,7 +226,7 @@ func (s *sliceSink) Add(raw any) error {
 		s.logger.Error(err, "Left endpoint slice as it was", logkey.Object, u.GetName())
 		return nil
 	}
-	var urls []string
+	urls := make([]string, 0, len(slice.Status.APIExportEndpoints))
 	for _, e := range slice.Status.APIExportEndpoints {
 		url, err := validEndpoint(e.URL)
 		if err != nil {

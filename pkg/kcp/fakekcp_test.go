@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -248,9 +249,7 @@ func object(apiVersion, kind, ws, namespace, name string, more map[string]any) m
 		metadata["namespace"] = namespace
 	}
 	out := map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": metadata}
-	for field, value := range more {
-		out[field] = value
-	}
+	maps.Copy(out, more)
 	return out
 }
 

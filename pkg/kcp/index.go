@@ -7,10 +7,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-
-	"github.com/kcp-dev/logicalcluster/v3"
 
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )

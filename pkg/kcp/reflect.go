@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,8 +23,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
-
-	"github.com/kcp-dev/logicalcluster/v3"
 
 	"github.com/kcp-dev/tmc/pkg/logkey"
 )
@@ -54,7 +53,7 @@ func reflect(ctx context.Context, clock clock.Clock, reflector *cache.Reflector,
 		default:
 			logger.Info("Lost the endpoint for a while", "err", err)
 		}
-		return false, nil
+		return false, nil //nolint:nilerr // it was logged, and is tried again
 	})
 }
 

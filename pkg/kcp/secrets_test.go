@@ -4,6 +4,7 @@
 package kcp
 
 import (
+	"maps"
 	"sync/atomic"
 	"testing"
 
@@ -49,9 +50,7 @@ func TestRefusedClaimIsKnown(t *testing.T) {
 	t.Parallel()
 	claim := func(more map[string]any) map[string]any {
 		out := map[string]any{"group": "", "resource": "secrets", "verbs": []any{"get"}}
-		for field, value := range more {
-			out[field] = value
-		}
+		maps.Copy(out, more)
 		return out
 	}
 	answer := func(state string) map[string]any {

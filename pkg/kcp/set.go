@@ -15,14 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
+	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -56,8 +55,8 @@ type Set struct {
 	http   *http.Client
 	kick   chan struct{}
 
-	registrations *Index[*v1alpha1.ClusterRegistration]
-	grants        *Index[*v1alpha1.ClusterGrant]
+	registrations *Index[*tmcv1alpha1.ClusterRegistration]
+	grants        *Index[*tmcv1alpha1.ClusterGrant]
 	secrets       *Index[*corev1.Secret]
 	bindings      *Index[*apisv1alpha2.APIBinding]
 	workspaces    *Workspaces
@@ -101,8 +100,8 @@ func New(config Config) (*Set, error) {
 		workspaces: newWorkspaces(config.ExportName),
 		following:  map[string]*endpoint{},
 	}
-	s.registrations = newIndex[*v1alpha1.ClusterRegistration](s.workspaces.Bound)
-	s.grants = newIndex[*v1alpha1.ClusterGrant](s.workspaces.Bound)
+	s.registrations = newIndex[*tmcv1alpha1.ClusterRegistration](s.workspaces.Bound)
+	s.grants = newIndex[*tmcv1alpha1.ClusterGrant](s.workspaces.Bound)
 	s.secrets = newIndex[*corev1.Secret](s.workspaces.Bound)
 	s.bindings = newIndex[*apisv1alpha2.APIBinding](func(logicalcluster.Name) bool { return true })
 	s.bindings.AddHandler(func(key workspace.Key) { s.workspaces.refresh(key.Workspace, s.bindings) })
@@ -115,10 +114,10 @@ func New(config Config) (*Set, error) {
 }
 
 // Registrations are the ClusterRegistrations of bound workspaces.
-func (s *Set) Registrations() *Index[*v1alpha1.ClusterRegistration] { return s.registrations }
+func (s *Set) Registrations() *Index[*tmcv1alpha1.ClusterRegistration] { return s.registrations }
 
 // Grants are the ClusterGrants of bound workspaces.
-func (s *Set) Grants() *Index[*v1alpha1.ClusterGrant] { return s.grants }
+func (s *Set) Grants() *Index[*tmcv1alpha1.ClusterGrant] { return s.grants }
 
 // Secrets are the credentials of members in bound workspaces.
 func (s *Set) Secrets() *Secrets { return &Secrets{Index: s.secrets, set: s} }

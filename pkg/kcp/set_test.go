@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/component-base/metrics"
-
 	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/component-base/metrics"
 
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )

@@ -10,13 +10,12 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -43,7 +42,7 @@ func (s *Set) RegistrationStatus() *StatusPatcher { return s.statusOf("clusterre
 func (s *Set) GrantStatus() *StatusPatcher { return s.statusOf("clustergrants") }
 
 func (s *Set) statusOf(resource string) *StatusPatcher {
-	return &StatusPatcher{set: s, gvr: v1alpha1.SchemeGroupVersion().WithResource(resource)}
+	return &StatusPatcher{set: s, gvr: tmcv1alpha1.SchemeGroupVersion().WithResource(resource)}
 }
 
 // PatchStatus sends a JSON merge patch to the status of an object.

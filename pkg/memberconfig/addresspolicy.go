@@ -11,7 +11,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // AddressPolicy says which addresses members may have. The zero value denies what is never a cluster of somebody
@@ -67,16 +67,16 @@ func (p AddressPolicy) ControlContext(_ context.Context, network, address string
 func (p AddressPolicy) Check(c Connection) *Problem {
 	server, err := url.Parse(c.Server)
 	if err != nil {
-		return nil // not the policy's concern: a Connection's server was parsed before
+		return nil //nolint:nilerr // not the policy's concern: a Connection's server was parsed before
 	}
 	addr, err := netip.ParseAddr(server.Hostname())
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // a name
 	}
 	if err := p.Permit(addr); err != nil {
 		return &Problem{
-			Condition: v1alpha1.ConditionAccepted,
-			Reason:    v1alpha1.ReasonAddressNotAllowed,
+			Condition: tmcv1alpha1.ConditionAccepted,
+			Reason:    tmcv1alpha1.ReasonAddressNotAllowed,
 			Message:   AddressDeniedMessage,
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
 
@@ -124,7 +124,7 @@ func TestSEC14CheckRefusesLiteralAddresses(t *testing.T) {
 		if (problem != nil) != denied {
 			t.Errorf("Check(%s) = %v", server, problem)
 		}
-		if problem != nil && (problem.Condition != v1alpha1.ConditionAccepted || problem.Reason != v1alpha1.ReasonAddressNotAllowed) {
+		if problem != nil && (problem.Condition != tmcv1alpha1.ConditionAccepted || problem.Reason != tmcv1alpha1.ReasonAddressNotAllowed) {
 			t.Errorf("Check(%s) = %+v", server, problem)
 		}
 	}

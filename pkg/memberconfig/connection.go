@@ -30,7 +30,7 @@ type Connection struct {
 }
 
 // Problem is why input was refused, as the condition to report.
-type Problem struct {
+type Problem struct { //nolint:errname // it is a condition first, and an error only on its way there
 	// Condition is v1alpha1.ConditionAccepted or v1alpha1.ConditionCredentialsValid.
 	Condition string
 	// Reason is one of that condition's reasons.

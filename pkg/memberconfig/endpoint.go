@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // FromEndpoint joins an inline endpoint with the Secret of its credentials. Keys of the Secret other than token,
 // tls.crt and tls.key are ignored, since the well-known types of Secrets carry more. It returns a zero Connection
 // with a Problem.
-func FromEndpoint(endpoint v1alpha1.ClusterEndpoint, secret map[string][]byte, now time.Time) (Connection, *Problem) {
+func FromEndpoint(endpoint tmcv1alpha1.ClusterEndpoint, secret map[string][]byte, now time.Time) (Connection, *Problem) {
 	server, err := parseServer(endpoint.Server)
 	if err != nil {
 		return Connection{}, invalidSpec("spec.endpoint.server %s", err)
@@ -23,16 +23,16 @@ func FromEndpoint(endpoint v1alpha1.ClusterEndpoint, secret map[string][]byte, n
 		return Connection{}, invalidSpec("spec.endpoint.certificateAuthorityData %s", err)
 	}
 	names := fieldNames{
-		token: "key " + v1alpha1.SecretKeyToken + " of the Secret",
-		cert:  "key " + v1alpha1.SecretKeyClientCertificate + " of the Secret",
-		key:   "key " + v1alpha1.SecretKeyClientKey + " of the Secret",
+		token: "key " + tmcv1alpha1.SecretKeyToken + " of the Secret",
+		cert:  "key " + tmcv1alpha1.SecretKeyClientCertificate + " of the Secret",
+		key:   "key " + tmcv1alpha1.SecretKeyClientKey + " of the Secret",
 	}
 	connection := Connection{
 		Server:         server,
 		CAData:         bytes.Clone(endpoint.CertificateAuthorityData),
-		BearerToken:    string(secret[v1alpha1.SecretKeyToken]),
-		ClientCertData: bytes.Clone(secret[v1alpha1.SecretKeyClientCertificate]),
-		ClientKeyData:  bytes.Clone(secret[v1alpha1.SecretKeyClientKey]),
+		BearerToken:    string(secret[tmcv1alpha1.SecretKeyToken]),
+		ClientCertData: bytes.Clone(secret[tmcv1alpha1.SecretKeyClientCertificate]),
+		ClientKeyData:  bytes.Clone(secret[tmcv1alpha1.SecretKeyClientKey]),
 	}
 	if problem := missingKey(connection); problem != nil {
 		return Connection{}, problem
@@ -46,17 +46,17 @@ func missingKey(c Connection) *Problem {
 	var missing string
 	switch {
 	case hasCert && !hasKey:
-		missing = v1alpha1.SecretKeyClientKey
+		missing = tmcv1alpha1.SecretKeyClientKey
 	case hasKey && !hasCert:
-		missing = v1alpha1.SecretKeyClientCertificate
+		missing = tmcv1alpha1.SecretKeyClientCertificate
 	case !hasCert && len(bytes.TrimSpace([]byte(c.BearerToken))) == 0:
-		missing = fmt.Sprintf("%s, or %s and %s", v1alpha1.SecretKeyToken, v1alpha1.SecretKeyClientCertificate, v1alpha1.SecretKeyClientKey)
+		missing = fmt.Sprintf("%s, or %s and %s", tmcv1alpha1.SecretKeyToken, tmcv1alpha1.SecretKeyClientCertificate, tmcv1alpha1.SecretKeyClientKey)
 	default:
 		return nil
 	}
-	return credentials(v1alpha1.ReasonSecretKeyMissing, "the Secret lacks %s", missing)
+	return credentials(tmcv1alpha1.ReasonSecretKeyMissing, "the Secret lacks %s", missing)
 }
 
 func invalidSpec(format string, args ...any) *Problem {
-	return &Problem{Condition: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf(format, args...)}
+	return &Problem{Condition: tmcv1alpha1.ConditionAccepted, Reason: tmcv1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf(format, args...)}
 }

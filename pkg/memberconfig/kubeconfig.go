@@ -12,7 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // MaxKubeconfigBytes is how large a kubeconfig may be. It is what a Secret can hold at most.
@@ -208,8 +208,8 @@ func (s section) onlyKnown(accepted, ignored []string) *Problem {
 			continue
 		}
 		return &Problem{
-			Condition: v1alpha1.ConditionCredentialsValid,
-			Reason:    v1alpha1.ReasonForbiddenField,
+			Condition: tmcv1alpha1.ConditionCredentialsValid,
+			Reason:    tmcv1alpha1.ReasonForbiddenField,
 			Message:   fmt.Sprintf("%s is not accepted; %s", s.at(Printable(f.name, maxNameInMessage)), remedy(f.name)),
 		}
 	}
@@ -252,8 +252,8 @@ func remedy(name string) string {
 
 func invalid(format string, args ...any) *Problem {
 	return &Problem{
-		Condition: v1alpha1.ConditionCredentialsValid,
-		Reason:    v1alpha1.ReasonInvalidKubeconfig,
+		Condition: tmcv1alpha1.ConditionCredentialsValid,
+		Reason:    tmcv1alpha1.ReasonInvalidKubeconfig,
 		Message:   fmt.Sprintf(format, args...),
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
 
@@ -67,8 +67,10 @@ func TestFromKubeconfigTakesTokenOrClientCertificate(t *testing.T) {
 // read, whom we talk to, or as whom.
 func forbiddenFields(canary string) map[string]struct{ cluster, user, path string } {
 	return map[string]struct{ cluster, user, path string }{
-		"exec": {user: "exec:\n  apiVersion: client.authentication.k8s.io/v1\n  command: /bin/sh\n  args: [-c, 'touch " + canary + "']\n  interactiveMode: Never",
-			path: "users[admin].user.exec"},
+		"exec": {
+			user: "exec:\n  apiVersion: client.authentication.k8s.io/v1\n  command: /bin/sh\n  args: [-c, 'touch " + canary + "']\n  interactiveMode: Never",
+			path: "users[admin].user.exec",
+		},
 		"auth-provider":           {user: "auth-provider:\n  name: gcp\n  config: {cmd-path: /bin/touch, cmd-args: " + canary + "}", path: "users[admin].user.auth-provider"},
 		"tokenFile":               {user: "tokenFile: " + canary, path: "users[admin].user.tokenFile"},
 		"client-certificate path": {user: "client-certificate: " + canary, path: "users[admin].user.client-certificate"},
@@ -100,7 +102,7 @@ func TestSEC15ForbiddenFieldsAreNamedAndNeverUsed(t *testing.T) {
 			if problem == nil {
 				t.Fatalf("accepted as %v", got)
 			}
-			if problem.Condition != v1alpha1.ConditionCredentialsValid || problem.Reason != v1alpha1.ReasonForbiddenField {
+			if problem.Condition != tmcv1alpha1.ConditionCredentialsValid || problem.Reason != tmcv1alpha1.ReasonForbiddenField {
 				t.Errorf("condition %s, reason %s", problem.Condition, problem.Reason)
 			}
 			if !strings.HasPrefix(problem.Message, tc.path+" is not accepted") || strings.Contains(problem.Message, plantedToken) {
@@ -124,7 +126,7 @@ func TestSEC15FileContentsNeverReachTheConnection(t *testing.T) {
 	}
 	ca, _ := validPair(t)
 	data := kubeconfig("server: https://east.example\ncertificate-authority-data: "+b64(ca), "tokenFile: "+canary)
-	if _, problem := memberconfig.FromKubeconfig(data, now); problem == nil || problem.Reason != v1alpha1.ReasonForbiddenField {
+	if _, problem := memberconfig.FromKubeconfig(data, now); problem == nil || problem.Reason != tmcv1alpha1.ReasonForbiddenField {
 		t.Errorf("problem = %v, want the field refused", problem)
 	}
 }
@@ -181,8 +183,8 @@ func TestFromKubeconfigRefusesWhatIsMalformed(t *testing.T) {
 			if problem == nil {
 				t.Fatal("accepted")
 			}
-			if problem.Reason != v1alpha1.ReasonInvalidKubeconfig || !strings.Contains(problem.Message, tc.message) {
-				t.Errorf("reason %s, message %q; want %s and %q", problem.Reason, problem.Message, v1alpha1.ReasonInvalidKubeconfig, tc.message)
+			if problem.Reason != tmcv1alpha1.ReasonInvalidKubeconfig || !strings.Contains(problem.Message, tc.message) {
+				t.Errorf("reason %s, message %q; want %s and %q", problem.Reason, problem.Message, tmcv1alpha1.ReasonInvalidKubeconfig, tc.message)
 			}
 		})
 	}

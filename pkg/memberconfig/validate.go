@@ -18,7 +18,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 // Bounds of what is parsed, so that nothing expensive is done with nonsense.
@@ -60,15 +60,15 @@ func withCredentials(c Connection, now time.Time, names fieldNames) (Connection,
 	var problem *Problem
 	switch {
 	case c.BearerToken != "" && hasCert:
-		problem = credentials(v1alpha1.ReasonInvalidCredentials, "%s and %s are both set; give one of them", names.token, names.cert)
+		problem = credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s and %s are both set; give one of them", names.token, names.cert)
 	case c.BearerToken != "":
 		problem = checkToken(c.BearerToken, names)
 	case len(c.ClientCertData) > 0 && len(c.ClientKeyData) > 0:
 		c.CertificateNotAfter, problem = checkClientCertificate(c, now, names)
 	case hasCert:
-		problem = credentials(v1alpha1.ReasonInvalidCredentials, "only one of %s and %s is set; give both", names.cert, names.key)
+		problem = credentials(tmcv1alpha1.ReasonInvalidCredentials, "only one of %s and %s is set; give both", names.cert, names.key)
 	default:
-		problem = credentials(v1alpha1.ReasonInvalidCredentials, "neither %s nor %s is set; give one of them", names.token, names.cert)
+		problem = credentials(tmcv1alpha1.ReasonInvalidCredentials, "neither %s nor %s is set; give one of them", names.token, names.cert)
 	}
 	if problem != nil {
 		return Connection{}, problem
@@ -167,10 +167,10 @@ func checkCA(data []byte) error {
 // checkToken admits what can stand in an Authorization header.
 func checkToken(token string, names fieldNames) *Problem {
 	if len(token) > maxTokenBytes {
-		return credentials(v1alpha1.ReasonInvalidCredentials, "%s is larger than %d bytes", names.token, maxTokenBytes)
+		return credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s is larger than %d bytes", names.token, maxTokenBytes)
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return credentials(v1alpha1.ReasonInvalidCredentials, "%s holds characters that a token cannot have", names.token)
+		return credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s holds characters that a token cannot have", names.token)
 	}
 	return nil
 }
@@ -178,21 +178,21 @@ func checkToken(token string, names fieldNames) *Problem {
 // checkClientCertificate returns when the client certificate ends.
 func checkClientCertificate(c Connection, now time.Time, names fieldNames) (time.Time, *Problem) {
 	if len(c.ClientCertData) > maxCertBytes || len(c.ClientKeyData) > maxKeyBytes {
-		return time.Time{}, credentials(v1alpha1.ReasonInvalidCredentials, "%s or %s is too large", names.cert, names.key)
+		return time.Time{}, credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s or %s is too large", names.cert, names.key)
 	}
 	if !bytes.Contains(c.ClientCertData, []byte("-----BEGIN CERTIFICATE")) {
-		return time.Time{}, credentials(v1alpha1.ReasonInvalidCredentials, "%s holds no PEM certificate", names.cert)
+		return time.Time{}, credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s holds no PEM certificate", names.cert)
 	}
 	pair, err := tls.X509KeyPair(c.ClientCertData, c.ClientKeyData)
 	if err != nil { // the cause is left out: it is about a private key
-		return time.Time{}, credentials(v1alpha1.ReasonInvalidCredentials, "%s and %s cannot be parsed, or do not belong together", names.cert, names.key)
+		return time.Time{}, credentials(tmcv1alpha1.ReasonInvalidCredentials, "%s and %s cannot be parsed, or do not belong together", names.cert, names.key)
 	}
 	leaf := pair.Leaf
 	if now.After(leaf.NotAfter) {
-		return time.Time{}, credentials(v1alpha1.ReasonCertificateExpired, "%s expired at %s; renew it", names.cert, leaf.NotAfter.UTC().Format(time.RFC3339))
+		return time.Time{}, credentials(tmcv1alpha1.ReasonCertificateExpired, "%s expired at %s; renew it", names.cert, leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if now.Add(clockMargin).Before(leaf.NotBefore) {
-		problem := credentials(v1alpha1.ReasonCertificateExpired, "%s is not valid before %s", names.cert, leaf.NotBefore.UTC().Format(time.RFC3339))
+		problem := credentials(tmcv1alpha1.ReasonCertificateExpired, "%s is not valid before %s", names.cert, leaf.NotBefore.UTC().Format(time.RFC3339))
 		problem.Until = leaf.NotBefore.Add(-clockMargin)
 		return time.Time{}, problem
 	}
@@ -200,7 +200,7 @@ func checkClientCertificate(c Connection, now time.Time, names fieldNames) (time
 }
 
 func credentials(reason, format string, args ...any) *Problem {
-	return &Problem{Condition: v1alpha1.ConditionCredentialsValid, Reason: reason, Message: fmt.Sprintf(format, args...)}
+	return &Problem{Condition: tmcv1alpha1.ConditionCredentialsValid, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
 // Printable makes text of foreign origin fit for messages: control, format and non-graphic characters become

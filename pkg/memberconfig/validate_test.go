@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 )
 
@@ -53,7 +53,7 @@ func TestFromEndpointServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, problem := memberconfig.FromEndpoint(
-				v1alpha1.ClusterEndpoint{Server: tc.server, CertificateAuthorityData: ca}, map[string][]byte{"token": []byte("abc")}, now)
+				tmcv1alpha1.ClusterEndpoint{Server: tc.server, CertificateAuthorityData: ca}, map[string][]byte{"token": []byte("abc")}, now)
 			switch {
 			case tc.problem == "" && problem != nil:
 				t.Errorf("problem: %v", problem)
@@ -61,7 +61,7 @@ func TestFromEndpointServer(t *testing.T) {
 				t.Errorf("server = %s, want %s", got.Server, tc.want)
 			case tc.problem != "" && problem == nil:
 				t.Errorf("accepted as %s", got.Server)
-			case tc.problem != "" && (problem.Condition != v1alpha1.ConditionAccepted || problem.Reason != v1alpha1.ReasonInvalidSpec ||
+			case tc.problem != "" && (problem.Condition != tmcv1alpha1.ConditionAccepted || problem.Reason != tmcv1alpha1.ReasonInvalidSpec ||
 				!strings.Contains(problem.Message, tc.problem) || strings.Contains(problem.Message, "secret")):
 				t.Errorf("problem = %+v, want InvalidSpec with %q", problem, tc.problem)
 			}
@@ -85,28 +85,28 @@ func TestFromEndpointCredentials(t *testing.T) {
 		"token":                         {secret: map[string][]byte{"token": []byte("abc\n"), "ca.crt": ca, "namespace": []byte("x")}},
 		"certificate":                   {secret: map[string][]byte{"tls.crt": cert, "tls.key": key}},
 		"FLT-12 begins within the skew": {secret: map[string][]byte{"tls.crt": skewed, "tls.key": skewedKey}},
-		"nothing":                       {reason: v1alpha1.ReasonSecretKeyMissing, message: "token, or tls.crt and tls.key"},
-		"blank token":                   {secret: map[string][]byte{"token": []byte(" \n")}, reason: v1alpha1.ReasonSecretKeyMissing, message: "token"},
-		"certificate without key":       {secret: map[string][]byte{"tls.crt": cert}, reason: v1alpha1.ReasonSecretKeyMissing, message: "tls.key"},
-		"key without certificate":       {secret: map[string][]byte{"tls.key": key}, reason: v1alpha1.ReasonSecretKeyMissing, message: "tls.crt"},
-		"both":                          {secret: map[string][]byte{"token": []byte("abc"), "tls.crt": cert, "tls.key": key}, reason: v1alpha1.ReasonInvalidCredentials, message: "both set"},
-		"token with a line break":       {secret: map[string][]byte{"token": []byte("abc\r\nX-Evil: 1")}, reason: v1alpha1.ReasonInvalidCredentials, message: "characters"},
-		"token not ASCII":               {secret: map[string][]byte{"token": []byte("äbc")}, reason: v1alpha1.ReasonInvalidCredentials, message: "characters"},
-		"huge token":                    {secret: map[string][]byte{"token": bytes.Repeat([]byte("a"), 100_000)}, reason: v1alpha1.ReasonInvalidCredentials, message: "larger"},
-		"huge key":                      {secret: map[string][]byte{"tls.crt": cert, "tls.key": bytes.Repeat([]byte("a"), 100_000)}, reason: v1alpha1.ReasonInvalidCredentials, message: "too large"},
-		"certificate not PEM":           {secret: map[string][]byte{"tls.crt": []byte("x"), "tls.key": key}, reason: v1alpha1.ReasonInvalidCredentials, message: "no PEM certificate"},
-		"key of another":                {secret: map[string][]byte{"tls.crt": cert, "tls.key": otherKey}, reason: v1alpha1.ReasonInvalidCredentials, message: "do not belong together"},
-		"FLT-13 expired":                {secret: map[string][]byte{"tls.crt": expired, "tls.key": expiredKey}, reason: v1alpha1.ReasonCertificateExpired, message: "expired at 2026-11-23T11:00:00Z; renew it"},
-		"not valid yet":                 {secret: map[string][]byte{"tls.crt": early, "tls.key": earlyKey}, reason: v1alpha1.ReasonCertificateExpired, message: "not valid before"},
+		"nothing":                       {reason: tmcv1alpha1.ReasonSecretKeyMissing, message: "token, or tls.crt and tls.key"},
+		"blank token":                   {secret: map[string][]byte{"token": []byte(" \n")}, reason: tmcv1alpha1.ReasonSecretKeyMissing, message: "token"},
+		"certificate without key":       {secret: map[string][]byte{"tls.crt": cert}, reason: tmcv1alpha1.ReasonSecretKeyMissing, message: "tls.key"},
+		"key without certificate":       {secret: map[string][]byte{"tls.key": key}, reason: tmcv1alpha1.ReasonSecretKeyMissing, message: "tls.crt"},
+		"both":                          {secret: map[string][]byte{"token": []byte("abc"), "tls.crt": cert, "tls.key": key}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "both set"},
+		"token with a line break":       {secret: map[string][]byte{"token": []byte("abc\r\nX-Evil: 1")}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "characters"},
+		"token not ASCII":               {secret: map[string][]byte{"token": []byte("äbc")}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "characters"},
+		"huge token":                    {secret: map[string][]byte{"token": bytes.Repeat([]byte("a"), 100_000)}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "larger"},
+		"huge key":                      {secret: map[string][]byte{"tls.crt": cert, "tls.key": bytes.Repeat([]byte("a"), 100_000)}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "too large"},
+		"certificate not PEM":           {secret: map[string][]byte{"tls.crt": []byte("x"), "tls.key": key}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "no PEM certificate"},
+		"key of another":                {secret: map[string][]byte{"tls.crt": cert, "tls.key": otherKey}, reason: tmcv1alpha1.ReasonInvalidCredentials, message: "do not belong together"},
+		"FLT-13 expired":                {secret: map[string][]byte{"tls.crt": expired, "tls.key": expiredKey}, reason: tmcv1alpha1.ReasonCertificateExpired, message: "expired at 2026-11-23T11:00:00Z; renew it"},
+		"not valid yet":                 {secret: map[string][]byte{"tls.crt": early, "tls.key": earlyKey}, reason: tmcv1alpha1.ReasonCertificateExpired, message: "not valid before"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, problem := memberconfig.FromEndpoint(v1alpha1.ClusterEndpoint{Server: "https://east.example", CertificateAuthorityData: ca}, tc.secret, now)
+			_, problem := memberconfig.FromEndpoint(tmcv1alpha1.ClusterEndpoint{Server: "https://east.example", CertificateAuthorityData: ca}, tc.secret, now)
 			switch {
 			case tc.reason == "" && problem != nil:
 				t.Errorf("problem: %v", problem)
-			case tc.reason != "" && (problem == nil || problem.Condition != v1alpha1.ConditionCredentialsValid ||
+			case tc.reason != "" && (problem == nil || problem.Condition != tmcv1alpha1.ConditionCredentialsValid ||
 				problem.Reason != tc.reason || !strings.Contains(problem.Message, tc.message)):
 				t.Errorf("problem = %+v, want %s with %q", problem, tc.reason, tc.message)
 			}
@@ -134,11 +134,11 @@ func TestFromEndpointCA(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, problem := memberconfig.FromEndpoint(
-				v1alpha1.ClusterEndpoint{Server: "https://east.example", CertificateAuthorityData: tc.ca}, map[string][]byte{"token": []byte("abc")}, now)
+				tmcv1alpha1.ClusterEndpoint{Server: "https://east.example", CertificateAuthorityData: tc.ca}, map[string][]byte{"token": []byte("abc")}, now)
 			switch {
 			case tc.problem == "" && problem != nil:
 				t.Errorf("problem: %v", problem)
-			case tc.problem != "" && (problem == nil || problem.Reason != v1alpha1.ReasonInvalidSpec || !strings.Contains(problem.Error(), tc.problem)):
+			case tc.problem != "" && (problem == nil || problem.Reason != tmcv1alpha1.ReasonInvalidSpec || !strings.Contains(problem.Error(), tc.problem)):
 				t.Errorf("problem = %+v, want InvalidSpec with %q", problem, tc.problem)
 			}
 		})

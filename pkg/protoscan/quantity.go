@@ -160,7 +160,7 @@ func (n *number) digits() {
 }
 
 // suffix reads what follows the digits.
-func (n *number) suffix() error {
+func (n *number) suffix() error { //nolint:gocyclo // a table
 	rest := n.text[n.pos:]
 	if len(rest) > 1 && (rest[0] == 'e' || rest[0] == 'E') && rest[1] != 'i' {
 		return n.power(rest[1:])

@@ -50,7 +50,7 @@ type reader struct {
 // next moves to the next field of the set want, which has a bit for each number. Most fields of an object are not wanted
 // and have a tag and a length, or a number, of one or two bytes: those are passed over right here, and step does all that
 // is unusual.
-func (r *reader) next(want uint64) bool {
+func (r *reader) next(want uint64) bool { //nolint:gocyclo // in one piece, for speed
 	data, pos := r.data, uint(r.pos)
 	for pos+2 < uint(len(data)) {
 		tag, length, end := uint(data[pos]), uint(data[pos+1]), pos+2

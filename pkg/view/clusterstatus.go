@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 )
 
@@ -39,8 +39,8 @@ type Observation struct {
 
 // ClusterStatus projects a registration and what is known of its member to the status that workspaces see. Neither
 // argument is kept or changed.
-func ClusterStatus(registration *v1alpha1.ClusterRegistration, observed Observation) v1alpha1.ClusterStatusStatus {
-	status := v1alpha1.ClusterStatusStatus{
+func ClusterStatus(registration *tmcv1alpha1.ClusterRegistration, observed Observation) tmcv1alpha1.ClusterStatusStatus {
+	status := tmcv1alpha1.ClusterStatusStatus{
 		Conditions:    conditions(observed.Conditions, observed.CapacityCounted && observed.Capacity.Truncated),
 		Version:       observed.Version,
 		Unschedulable: registration.Spec.Unschedulable,
@@ -56,7 +56,7 @@ func ClusterStatus(registration *v1alpha1.ClusterRegistration, observed Observat
 	return status
 }
 
-func addFigures(status *v1alpha1.ClusterStatusStatus, figures *capacity.Summary) {
+func addFigures(status *tmcv1alpha1.ClusterStatusStatus, figures *capacity.Summary) {
 	nodes, pods := figures.Nodes, figures.Pods
 	status.Nodes, status.Pods = &nodes, &pods
 	status.Capacity = copied(figures.Capacity)
@@ -105,10 +105,10 @@ func copied(list corev1.ResourceList) corev1.ResourceList {
 // conditions returns Ready, Reachable and CapacityKnown, with messages of our own. Figures that were cut at a limit are
 // not known, even when they are followed.
 func conditions(observed []metav1.Condition, truncated bool) []metav1.Condition {
-	reachable := known(observed, v1alpha1.ConditionReachable)
-	counted := known(observed, v1alpha1.ConditionCapacityKnown)
+	reachable := known(observed, tmcv1alpha1.ConditionReachable)
+	counted := known(observed, tmcv1alpha1.ConditionCapacityKnown)
 	if truncated && counted.Status == metav1.ConditionTrue {
-		counted.Status, counted.Reason = metav1.ConditionFalse, v1alpha1.ReasonTruncated
+		counted.Status, counted.Reason = metav1.ConditionFalse, tmcv1alpha1.ReasonTruncated
 		counted.Message = message(counted.Reason)
 	}
 	return []metav1.Condition{ready(observed, reachable, counted), reachable, counted}
@@ -116,7 +116,7 @@ func conditions(observed []metav1.Condition, truncated bool) []metav1.Condition 
 
 // known returns a condition without its message, which may name addresses, or says that it is pending.
 func known(observed []metav1.Condition, conditionType string) metav1.Condition {
-	out := metav1.Condition{Type: conditionType, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending}
+	out := metav1.Condition{Type: conditionType, Status: metav1.ConditionUnknown, Reason: tmcv1alpha1.ReasonPending}
 	if found := meta.FindStatusCondition(observed, conditionType); found != nil {
 		out.Status, out.Reason, out.LastTransitionTime = found.Status, found.Reason, found.LastTransitionTime
 	}
@@ -127,8 +127,8 @@ func known(observed []metav1.Condition, conditionType string) metav1.Condition {
 // ready sums up: a registration that is refused or whose credentials are refused is False, a member that cannot be
 // reached is Unknown, and otherwise it is as its figures are.
 func ready(observed []metav1.Condition, reachable, counted metav1.Condition) metav1.Condition {
-	accepted := known(observed, v1alpha1.ConditionAccepted)
-	credentials := known(observed, v1alpha1.ConditionCredentialsValid)
+	accepted := known(observed, tmcv1alpha1.ConditionAccepted)
+	credentials := known(observed, tmcv1alpha1.ConditionCredentialsValid)
 	deciding := counted
 	switch {
 	case accepted.Status == metav1.ConditionFalse:
@@ -142,13 +142,13 @@ func ready(observed []metav1.Condition, reachable, counted metav1.Condition) met
 		deciding = accepted
 	case credentials.Status != metav1.ConditionTrue:
 		deciding = credentials
-	case counted.Reason == v1alpha1.ReasonCounting:
+	case counted.Reason == tmcv1alpha1.ReasonCounting:
 		deciding.Status = metav1.ConditionUnknown // nothing is wrong, it only takes a moment
 	}
-	deciding.Type = v1alpha1.ConditionReady
+	deciding.Type = tmcv1alpha1.ConditionReady
 	if deciding.Status == metav1.ConditionTrue {
-		deciding.Reason = v1alpha1.ReasonReady
-		deciding.Message = message(v1alpha1.ReasonReady)
+		deciding.Reason = tmcv1alpha1.ReasonReady
+		deciding.Message = message(tmcv1alpha1.ReasonReady)
 		deciding.LastTransitionTime = latest(accepted, credentials, reachable, counted)
 	}
 	return deciding

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 	"github.com/kcp-dev/tmc/pkg/view"
 )
@@ -34,10 +34,10 @@ func condition(conditionType string, status metav1.ConditionStatus, reason strin
 
 func healthy() []metav1.Condition {
 	return []metav1.Condition{
-		condition(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted),
-		condition(v1alpha1.ConditionCredentialsValid, metav1.ConditionTrue, v1alpha1.ReasonCredentialsValid),
-		condition(v1alpha1.ConditionReachable, metav1.ConditionTrue, v1alpha1.ReasonReachable),
-		condition(v1alpha1.ConditionCapacityKnown, metav1.ConditionTrue, v1alpha1.ReasonCapacityKnown),
+		condition(tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted),
+		condition(tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionTrue, tmcv1alpha1.ReasonCredentialsValid),
+		condition(tmcv1alpha1.ConditionReachable, metav1.ConditionTrue, tmcv1alpha1.ReasonReachable),
+		condition(tmcv1alpha1.ConditionCapacityKnown, metav1.ConditionTrue, tmcv1alpha1.ReasonCapacityKnown),
 	}
 }
 
@@ -48,20 +48,20 @@ func TestReady(t *testing.T) {
 		status metav1.ConditionStatus
 		reason string
 	}{
-		"all is well":       {condition("Other", metav1.ConditionFalse, "X"), metav1.ConditionTrue, v1alpha1.ReasonReady},
-		"duplicate":         {condition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonDuplicateMember), metav1.ConditionFalse, v1alpha1.ReasonDuplicateMember},
-		"bad address":       {condition(v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonAddressNotAllowed), metav1.ConditionFalse, v1alpha1.ReasonAddressNotAllowed},
-		"not accepted yet":  {condition(v1alpha1.ConditionAccepted, metav1.ConditionUnknown, v1alpha1.ReasonPending), metav1.ConditionUnknown, v1alpha1.ReasonPending},
-		"no Secret":         {condition(v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound), metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound},
-		"no rights":         {condition(v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonForbidden), metav1.ConditionFalse, v1alpha1.ReasonForbidden},
-		"not tried yet":     {condition(v1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, v1alpha1.ReasonPending), metav1.ConditionUnknown, v1alpha1.ReasonPending},
-		"not called":        {condition(v1alpha1.ConditionReachable, metav1.ConditionUnknown, v1alpha1.ReasonNotTried), metav1.ConditionUnknown, v1alpha1.ReasonNotTried},
-		"away":              {condition(v1alpha1.ConditionReachable, metav1.ConditionUnknown, v1alpha1.ReasonTimedOut), metav1.ConditionUnknown, v1alpha1.ReasonTimedOut},
-		"wrong certificate": {condition(v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonTLSFailed), metav1.ConditionUnknown, v1alpha1.ReasonTLSFailed},
-		"garbage":           {condition(v1alpha1.ConditionReachable, metav1.ConditionFalse, v1alpha1.ReasonInvalidResponse), metav1.ConditionUnknown, v1alpha1.ReasonInvalidResponse},
-		"counting":          {condition(v1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, v1alpha1.ReasonCounting), metav1.ConditionUnknown, v1alpha1.ReasonCounting},
-		"stale":             {condition(v1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, v1alpha1.ReasonStale), metav1.ConditionFalse, v1alpha1.ReasonStale},
-		"unheard-of reason": {condition(v1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, "Other"), metav1.ConditionFalse, "Other"},
+		"all is well":       {condition("Other", metav1.ConditionFalse, "X"), metav1.ConditionTrue, tmcv1alpha1.ReasonReady},
+		"duplicate":         {condition(tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember), metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember},
+		"bad address":       {condition(tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonAddressNotAllowed), metav1.ConditionFalse, tmcv1alpha1.ReasonAddressNotAllowed},
+		"not accepted yet":  {condition(tmcv1alpha1.ConditionAccepted, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending), metav1.ConditionUnknown, tmcv1alpha1.ReasonPending},
+		"no Secret":         {condition(tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound), metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound},
+		"no rights":         {condition(tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonForbidden), metav1.ConditionFalse, tmcv1alpha1.ReasonForbidden},
+		"not tried yet":     {condition(tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending), metav1.ConditionUnknown, tmcv1alpha1.ReasonPending},
+		"not called":        {condition(tmcv1alpha1.ConditionReachable, metav1.ConditionUnknown, tmcv1alpha1.ReasonNotTried), metav1.ConditionUnknown, tmcv1alpha1.ReasonNotTried},
+		"away":              {condition(tmcv1alpha1.ConditionReachable, metav1.ConditionUnknown, tmcv1alpha1.ReasonTimedOut), metav1.ConditionUnknown, tmcv1alpha1.ReasonTimedOut},
+		"wrong certificate": {condition(tmcv1alpha1.ConditionReachable, metav1.ConditionFalse, tmcv1alpha1.ReasonTLSFailed), metav1.ConditionUnknown, tmcv1alpha1.ReasonTLSFailed},
+		"garbage":           {condition(tmcv1alpha1.ConditionReachable, metav1.ConditionFalse, tmcv1alpha1.ReasonInvalidResponse), metav1.ConditionUnknown, tmcv1alpha1.ReasonInvalidResponse},
+		"counting":          {condition(tmcv1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, tmcv1alpha1.ReasonCounting), metav1.ConditionUnknown, tmcv1alpha1.ReasonCounting},
+		"stale":             {condition(tmcv1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, tmcv1alpha1.ReasonStale), metav1.ConditionFalse, tmcv1alpha1.ReasonStale},
+		"unheard-of reason": {condition(tmcv1alpha1.ConditionCapacityKnown, metav1.ConditionFalse, "Other"), metav1.ConditionFalse, "Other"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,9 +72,9 @@ func TestReady(t *testing.T) {
 					observed[i] = tc.change
 				}
 			}
-			status := view.ClusterStatus(&v1alpha1.ClusterRegistration{}, view.Observation{Conditions: observed})
+			status := view.ClusterStatus(&tmcv1alpha1.ClusterRegistration{}, view.Observation{Conditions: observed})
 			ready := status.Conditions[0]
-			if ready.Type != v1alpha1.ConditionReady || ready.Status != tc.status || ready.Reason != tc.reason {
+			if ready.Type != tmcv1alpha1.ConditionReady || ready.Status != tc.status || ready.Reason != tc.reason {
 				t.Errorf("got %+v", ready)
 			}
 			if ready.Message == "" && tc.reason != "Other" {
@@ -93,29 +93,29 @@ func TestReady(t *testing.T) {
 
 func TestUnknownIsLeftOut(t *testing.T) {
 	t.Parallel()
-	got := view.ClusterStatus(&v1alpha1.ClusterRegistration{}, view.Observation{Capacity: capacity.Summary{Allocatable: list("1", "1")}})
+	got := view.ClusterStatus(&tmcv1alpha1.ClusterRegistration{}, view.Observation{Capacity: capacity.Summary{Allocatable: list("1", "1")}})
 	for i := range got.Conditions {
-		if got.Conditions[i].Status != metav1.ConditionUnknown || got.Conditions[i].Reason != v1alpha1.ReasonPending {
+		if got.Conditions[i].Status != metav1.ConditionUnknown || got.Conditions[i].Reason != tmcv1alpha1.ReasonPending {
 			t.Errorf("got condition %+v, want it to be pending", got.Conditions[i])
 		}
 	}
 	got.Conditions = nil
-	if diff := cmp.Diff(v1alpha1.ClusterStatusStatus{}, got); diff != "" {
+	if diff := cmp.Diff(tmcv1alpha1.ClusterStatusStatus{}, got); diff != "" {
 		t.Errorf("status of an unknown member (-want +got):\n%s", diff)
 	}
 }
 
 func TestFigures(t *testing.T) {
 	t.Parallel()
-	registration := &v1alpha1.ClusterRegistration{Spec: v1alpha1.ClusterRegistrationSpec{
-		Unschedulable: true, Taints: []v1alpha1.Taint{{Key: "k", Effect: corev1.TaintEffectNoSchedule}},
+	registration := &tmcv1alpha1.ClusterRegistration{Spec: tmcv1alpha1.ClusterRegistrationSpec{
+		Unschedulable: true, Taints: []tmcv1alpha1.Taint{{Key: "k", Effect: corev1.TaintEffectNoSchedule}},
 	}}
 	observed := view.Observation{
 		Version: "v1.36.3", Conditions: healthy(), CapacityCounted: true, ConfirmedAt: time.Unix(100, 999),
 		Capacity: capacity.Summary{
-			Nodes: v1alpha1.NodeSummary{Total: 3, Ready: 2, Unschedulable: 1}, Pods: v1alpha1.PodSummary{Bound: 4},
+			Nodes: tmcv1alpha1.NodeSummary{Total: 3, Ready: 2, Unschedulable: 1}, Pods: tmcv1alpha1.PodSummary{Bound: 4},
 			Capacity: list("20", "20Gi"), Allocatable: list("10", "1Gi"), Allocated: list("4", "1Gi"), Allocating: list("500m", "1Gi"),
-			LargestFree: []v1alpha1.FreeSlot{{Resource: corev1.ResourceCPU, Free: list("3", "1Gi")}},
+			LargestFree: []tmcv1alpha1.FreeSlot{{Resource: corev1.ResourceCPU, Free: list("3", "1Gi")}},
 		},
 	}
 	before := observed.Capacity.Allocatable.DeepCopy()
@@ -143,11 +143,11 @@ func TestFiguresThatWereCutAreNotKnown(t *testing.T) {
 		Conditions: healthy(), CapacityCounted: true,
 		Capacity: capacity.Summary{Allocatable: list("1", "1"), Truncated: true},
 	}
-	got := view.ClusterStatus(&v1alpha1.ClusterRegistration{}, observed)
-	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionCapacityKnown} {
+	got := view.ClusterStatus(&tmcv1alpha1.ClusterRegistration{}, observed)
+	for _, conditionType := range []string{tmcv1alpha1.ConditionReady, tmcv1alpha1.ConditionCapacityKnown} {
 		found := apimeta.FindStatusCondition(got.Conditions, conditionType)
-		if found == nil || found.Status != metav1.ConditionFalse || found.Reason != v1alpha1.ReasonTruncated || found.Message == "" {
-			t.Errorf("condition %s is %+v, want False/%s", conditionType, found, v1alpha1.ReasonTruncated)
+		if found == nil || found.Status != metav1.ConditionFalse || found.Reason != tmcv1alpha1.ReasonTruncated || found.Message == "" {
+			t.Errorf("condition %s is %+v, want False/%s", conditionType, found, tmcv1alpha1.ReasonTruncated)
 		}
 	}
 	if got.Allocatable == nil {

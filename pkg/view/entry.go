@@ -7,13 +7,12 @@ import (
 	"crypto/sha256"
 	"maps"
 
+	"github.com/google/uuid"
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/google/uuid"
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -38,7 +37,7 @@ func (e Entry) Equal(other Entry) bool {
 }
 
 // NewEntry returns the row by which a workspace sees the member of a registration.
-func NewEntry(registration *v1alpha1.ClusterRegistration, ws logicalcluster.Name, name string) Entry {
+func NewEntry(registration *tmcv1alpha1.ClusterRegistration, ws logicalcluster.Name, name string) Entry {
 	return Entry{
 		Key:               workspace.Key{Workspace: ws, Name: name},
 		Labels:            maps.Clone(registration.Labels),

@@ -9,14 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -31,8 +30,8 @@ const (
 
 // Input is everything that decides who sees which member. Objects carry their workspace in the annotation of kcp.
 type Input struct {
-	Registrations []*v1alpha1.ClusterRegistration
-	Grants        []*v1alpha1.ClusterGrant
+	Registrations []*tmcv1alpha1.ClusterRegistration
+	Grants        []*tmcv1alpha1.ClusterGrant
 	// Bound holds the workspaces with an active binding, with their paths. Nothing else lends, borrows or sees.
 	Bound map[logicalcluster.Name]logicalcluster.Path
 	// Former is an earlier outcome, whose rows are used again. It makes no difference but that it is faster.
@@ -79,8 +78,8 @@ type resolver struct {
 	places   places
 	former   map[workspace.Key][]Entry
 	lent     map[logicalcluster.Name]int // rows, per lending workspace
-	members  map[logicalcluster.Name][]*v1alpha1.ClusterRegistration
-	grants   []*v1alpha1.ClusterGrant
+	members  map[logicalcluster.Name][]*tmcv1alpha1.ClusterRegistration
+	grants   []*tmcv1alpha1.ClusterGrant
 	taken    map[workspace.Key]struct{}
 	entries  map[workspace.Key][]Entry
 	verdicts map[workspace.Key]Verdict
@@ -92,7 +91,7 @@ func newResolver(in Input) *resolver {
 		places:   newPlaces(in.Bound),
 		former:   make(map[workspace.Key][]Entry, len(in.Former.Entries)),
 		lent:     map[logicalcluster.Name]int{},
-		members:  map[logicalcluster.Name][]*v1alpha1.ClusterRegistration{},
+		members:  map[logicalcluster.Name][]*tmcv1alpha1.ClusterRegistration{},
 		taken:    make(map[workspace.Key]struct{}, len(in.Registrations)),
 		entries:  make(map[workspace.Key][]Entry, len(in.Registrations)),
 		verdicts: make(map[workspace.Key]Verdict, len(in.Grants)),
@@ -110,9 +109,9 @@ func newResolver(in Input) *resolver {
 		}
 	}
 	for _, members := range r.members {
-		slices.SortFunc(members, func(a, b *v1alpha1.ClusterRegistration) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(members, func(a, b *tmcv1alpha1.ClusterRegistration) int { return strings.Compare(a.Name, b.Name) })
 	}
-	r.grants = slices.DeleteFunc(slices.Clone(in.Grants), func(grant *v1alpha1.ClusterGrant) bool {
+	r.grants = slices.DeleteFunc(slices.Clone(in.Grants), func(grant *tmcv1alpha1.ClusterGrant) bool {
 		_, bound := r.bound[logicalcluster.From(grant)]
 		return !bound || grant.DeletionTimestamp != nil
 	})
@@ -120,22 +119,22 @@ func newResolver(in Input) *resolver {
 	return r
 }
 
-func olderFirst(a, b *v1alpha1.ClusterGrant) int {
+func olderFirst(a, b *tmcv1alpha1.ClusterGrant) int {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), keyOf(a).Compare(keyOf(b)))
 }
 
 // lend gives every selected member to every borrower, as far as names are free.
-func (r *resolver) lend(grant *v1alpha1.ClusterGrant) Verdict {
+func (r *resolver) lend(grant *tmcv1alpha1.ClusterGrant) Verdict {
 	lender := logicalcluster.From(grant)
 	if r.lent[lender] >= MaxLent {
 		return tooManyRows() // not even looked at: there may be many of them
 	}
 	selected, err := r.selected(grant)
 	if err != nil {
-		return refused(v1alpha1.ReasonInvalidSelector, "spec.clusterSelector cannot be parsed: "+cut(err.Error()))
+		return refused(tmcv1alpha1.ReasonInvalidSelector, "spec.clusterSelector cannot be parsed: "+cut(err.Error()))
 	}
 	if len(selected) == 0 {
-		return refused(v1alpha1.ReasonNothingSelected,
+		return refused(tmcv1alpha1.ReasonNothingSelected,
 			"No ClusterRegistration of this workspace matches spec.clusterSelector or spec.clusterNames")
 	}
 	borrowers := r.borrowers(grant)
@@ -161,13 +160,13 @@ func (r *resolver) lend(grant *v1alpha1.ClusterGrant) Verdict {
 func verdictOf(collisions, tooLong []string) Verdict {
 	switch {
 	case len(collisions) > 0:
-		return refused(v1alpha1.ReasonNameCollision, fmt.Sprintf(
+		return refused(tmcv1alpha1.ReasonNameCollision, fmt.Sprintf(
 			"A borrowing workspace already has a member named %s; rename the grant or the registration", someOf(collisions)))
 	case len(tooLong) > 0:
-		return refused(v1alpha1.ReasonNameTooLong, fmt.Sprintf(
+		return refused(tmcv1alpha1.ReasonNameTooLong, fmt.Sprintf(
 			"<registration>.<grant> is longer than %d characters for %s; rename the grant or the registration", maxName, someOf(tooLong)))
 	default:
-		return Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, Message: "Everything that the grant offers is lent"}
+		return Verdict{Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonReady, Message: "Everything that the grant offers is lent"}
 	}
 }
 
@@ -176,7 +175,7 @@ func refused(reason, message string) Verdict {
 }
 
 func tooManyRows() Verdict {
-	return refused(v1alpha1.ReasonTooManyRows, fmt.Sprintf(
+	return refused(tmcv1alpha1.ReasonTooManyRows, fmt.Sprintf(
 		"The grants of this workspace lend members more than %d times, which is the limit; older grants come first. Name fewer members or workspaces", MaxLent))
 }
 
@@ -196,7 +195,7 @@ func someOf(names []string) string {
 }
 
 // lendOne reports whether the name was free in every borrowing workspace.
-func (r *resolver) lendOne(registration *v1alpha1.ClusterRegistration, name string, borrowers []logicalcluster.Name) bool {
+func (r *resolver) lendOne(registration *tmcv1alpha1.ClusterRegistration, name string, borrowers []logicalcluster.Name) bool {
 	free := true
 	source := keyOf(registration)
 	for _, ws := range borrowers {
@@ -212,7 +211,7 @@ func (r *resolver) lendOne(registration *v1alpha1.ClusterRegistration, name stri
 }
 
 // entry returns a row, the former one if there is.
-func (r *resolver) entry(registration *v1alpha1.ClusterRegistration, row workspace.Key) Entry {
+func (r *resolver) entry(registration *tmcv1alpha1.ClusterRegistration, row workspace.Key) Entry {
 	former := r.former[keyOf(registration)]
 	at, found := slices.BinarySearchFunc(former, row, func(e Entry, key workspace.Key) int { return e.Key.Compare(key) })
 	if found {
@@ -228,7 +227,7 @@ func sameSource(former []Entry, own Entry) bool {
 }
 
 // selected returns the lender's registrations that match the selector or are named, ordered by name.
-func (r *resolver) selected(grant *v1alpha1.ClusterGrant) ([]*v1alpha1.ClusterRegistration, error) {
+func (r *resolver) selected(grant *tmcv1alpha1.ClusterGrant) ([]*tmcv1alpha1.ClusterRegistration, error) {
 	selector := labels.Nothing()
 	if grant.Spec.ClusterSelector != nil {
 		parsed, err := metav1.LabelSelectorAsSelector(grant.Spec.ClusterSelector)
@@ -238,7 +237,7 @@ func (r *resolver) selected(grant *v1alpha1.ClusterGrant) ([]*v1alpha1.ClusterRe
 		selector = parsed
 	}
 	names := sets.New(grant.Spec.ClusterNames...)
-	var out []*v1alpha1.ClusterRegistration
+	var out []*tmcv1alpha1.ClusterRegistration
 	for _, registration := range r.members[logicalcluster.From(grant)] {
 		if names.Has(registration.Name) || selector.Matches(labels.Set(registration.Labels)) {
 			out = append(out, registration)
@@ -248,7 +247,7 @@ func (r *resolver) selected(grant *v1alpha1.ClusterGrant) ([]*v1alpha1.ClusterRe
 }
 
 // borrowers returns the bound workspaces that the grant names, the lender left out, ordered and each once.
-func (r *resolver) borrowers(grant *v1alpha1.ClusterGrant) []logicalcluster.Name {
+func (r *resolver) borrowers(grant *tmcv1alpha1.ClusterGrant) []logicalcluster.Name {
 	named := sets.Set[logicalcluster.Name]{}
 	var subtrees []string
 	for _, reference := range grant.Spec.Workspaces {

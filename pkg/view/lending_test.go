@@ -12,12 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -29,19 +28,24 @@ func meta(ws, name string, age int) metav1.ObjectMeta {
 	}
 }
 
-func reg(ws, name string, labels map[string]string) *v1alpha1.ClusterRegistration {
-	out := &v1alpha1.ClusterRegistration{ObjectMeta: meta(ws, name, 0)}
+func reg(ws, name string, labels map[string]string) *tmcv1alpha1.ClusterRegistration {
+	out := &tmcv1alpha1.ClusterRegistration{ObjectMeta: meta(ws, name, 0)}
 	out.Labels = labels
 	return out
 }
 
-func grant(ws, name string, age int, names []string, to ...v1alpha1.WorkspaceReference) *v1alpha1.ClusterGrant {
-	return &v1alpha1.ClusterGrant{ObjectMeta: meta(ws, name, age), Spec: v1alpha1.ClusterGrantSpec{ClusterNames: names, Workspaces: to}}
+func grant(ws, name string, age int, names []string, to ...tmcv1alpha1.WorkspaceReference) *tmcv1alpha1.ClusterGrant {
+	return &tmcv1alpha1.ClusterGrant{ObjectMeta: meta(ws, name, age), Spec: tmcv1alpha1.ClusterGrantSpec{ClusterNames: names, Workspaces: to}}
 }
 
-func path(p string) v1alpha1.WorkspaceReference    { return v1alpha1.WorkspaceReference{Path: p} }
-func subtree(p string) v1alpha1.WorkspaceReference { return v1alpha1.WorkspaceReference{Subtree: p} }
-func cluster(c string) v1alpha1.WorkspaceReference { return v1alpha1.WorkspaceReference{Cluster: c} }
+func path(p string) tmcv1alpha1.WorkspaceReference { return tmcv1alpha1.WorkspaceReference{Path: p} }
+func subtree(p string) tmcv1alpha1.WorkspaceReference {
+	return tmcv1alpha1.WorkspaceReference{Subtree: p}
+}
+
+func cluster(c string) tmcv1alpha1.WorkspaceReference {
+	return tmcv1alpha1.WorkspaceReference{Cluster: c}
+}
 
 func bound() map[logicalcluster.Name]logicalcluster.Path {
 	out := map[logicalcluster.Name]logicalcluster.Path{}
@@ -79,38 +83,38 @@ func TestResolve(t *testing.T) {
 	long := grant("lender", strings.Repeat("x", 250), 1, []string{"east"}, path("root:team"))
 
 	tests := map[string]struct {
-		grants []*v1alpha1.ClusterGrant
-		extra  []*v1alpha1.ClusterRegistration
+		grants []*tmcv1alpha1.ClusterGrant
+		extra  []*tmcv1alpha1.ClusterRegistration
 		want   []string
 		reason string // of the first grant
 	}{
-		"by path":                    {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:team"))}, want: []string{"a|east.g"}, reason: "Ready"},
-		"by subtree":                 {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:team"))}, want: []string{"a|east.g", "b|east.g"}, reason: "Ready"},
-		"by cluster":                 {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("c"))}, want: []string{"c|east.g"}, reason: "Ready"},
-		"by everything, once":        {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("a"), path("root:team"), subtree("root:team"))}, want: []string{"a|east.g", "b|east.g"}, reason: "Ready"},
-		"by selector":                {grants: []*v1alpha1.ClusterGrant{selecting}, want: []string{"a|east.g"}, reason: "Ready"},
-		"by empty selector":          {grants: []*v1alpha1.ClusterGrant{all}, want: []string{"a|east.g", "a|west.g"}, reason: "Ready"},
-		"unknown borrower":           {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:x"), cluster("x"))}, reason: "Ready"},
-		"to itself":                  {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:lender"))}, reason: "Ready"},
-		"empty reference":            {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path(""))}, reason: "Ready"},
-		"nothing selected":           {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"north"}, path("root:team"))}, reason: "NothingSelected"},
-		"of another workspace":       {grants: []*v1alpha1.ClusterGrant{grant("c", "g", 1, []string{"east"}, path("root:team"))}, reason: "NothingSelected"},
-		"invalid selector":           {grants: []*v1alpha1.ClusterGrant{invalid}, reason: "InvalidSelector"},
-		"deleting":                   {grants: []*v1alpha1.ClusterGrant{deleting}},
-		"lender not bound":           {grants: []*v1alpha1.ClusterGrant{grant("elsewhere", "g", 1, []string{"east"}, path("root:team"))}},
-		"name too long":              {grants: []*v1alpha1.ClusterGrant{long}, reason: "NameTooLong"},
-		"borrower has the name":      {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:team"))}, extra: []*v1alpha1.ClusterRegistration{reg("a", "east.g", nil)}, want: []string{"b|east.g"}, reason: "NameCollision"},
-		"the older grant has it":     {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 2, []string{"east"}, path("root:team")), grant("c", "g", 1, []string{"east"}, path("root:team"))}, extra: []*v1alpha1.ClusterRegistration{reg("c", "east", nil)}, want: []string{"a|east.g"}, reason: "NameCollision"},
-		"dots make equal names":      {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 2, []string{"a.b"}, path("root:team")), grant("lender", "b.g", 1, []string{"a"}, path("root:team"))}, extra: []*v1alpha1.ClusterRegistration{reg("lender", "a", nil), reg("lender", "a.b", nil)}, want: []string{"a|a.b.g"}, reason: "NameCollision"},
-		"two grants, two names":      {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:team")), grant("lender", "h", 1, []string{"east"}, path("root:team"))}, want: []string{"a|east.g", "a|east.h"}, reason: "Ready"},
-		"subtree of no workspace":    {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:te"))}, reason: "Ready"},
-		"a workspace without a path": {grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("pathless"))}, want: []string{"pathless|east.g"}, reason: "Ready"},
+		"by path":                    {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:team"))}, want: []string{"a|east.g"}, reason: "Ready"},
+		"by subtree":                 {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:team"))}, want: []string{"a|east.g", "b|east.g"}, reason: "Ready"},
+		"by cluster":                 {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("c"))}, want: []string{"c|east.g"}, reason: "Ready"},
+		"by everything, once":        {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("a"), path("root:team"), subtree("root:team"))}, want: []string{"a|east.g", "b|east.g"}, reason: "Ready"},
+		"by selector":                {grants: []*tmcv1alpha1.ClusterGrant{selecting}, want: []string{"a|east.g"}, reason: "Ready"},
+		"by empty selector":          {grants: []*tmcv1alpha1.ClusterGrant{all}, want: []string{"a|east.g", "a|west.g"}, reason: "Ready"},
+		"unknown borrower":           {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:x"), cluster("x"))}, reason: "Ready"},
+		"to itself":                  {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:lender"))}, reason: "Ready"},
+		"empty reference":            {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path(""))}, reason: "Ready"},
+		"nothing selected":           {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"north"}, path("root:team"))}, reason: "NothingSelected"},
+		"of another workspace":       {grants: []*tmcv1alpha1.ClusterGrant{grant("c", "g", 1, []string{"east"}, path("root:team"))}, reason: "NothingSelected"},
+		"invalid selector":           {grants: []*tmcv1alpha1.ClusterGrant{invalid}, reason: "InvalidSelector"},
+		"deleting":                   {grants: []*tmcv1alpha1.ClusterGrant{deleting}},
+		"lender not bound":           {grants: []*tmcv1alpha1.ClusterGrant{grant("elsewhere", "g", 1, []string{"east"}, path("root:team"))}},
+		"name too long":              {grants: []*tmcv1alpha1.ClusterGrant{long}, reason: "NameTooLong"},
+		"borrower has the name":      {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:team"))}, extra: []*tmcv1alpha1.ClusterRegistration{reg("a", "east.g", nil)}, want: []string{"b|east.g"}, reason: "NameCollision"},
+		"the older grant has it":     {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 2, []string{"east"}, path("root:team")), grant("c", "g", 1, []string{"east"}, path("root:team"))}, extra: []*tmcv1alpha1.ClusterRegistration{reg("c", "east", nil)}, want: []string{"a|east.g"}, reason: "NameCollision"},
+		"dots make equal names":      {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 2, []string{"a.b"}, path("root:team")), grant("lender", "b.g", 1, []string{"a"}, path("root:team"))}, extra: []*tmcv1alpha1.ClusterRegistration{reg("lender", "a", nil), reg("lender", "a.b", nil)}, want: []string{"a|a.b.g"}, reason: "NameCollision"},
+		"two grants, two names":      {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, path("root:team")), grant("lender", "h", 1, []string{"east"}, path("root:team"))}, want: []string{"a|east.g", "a|east.h"}, reason: "Ready"},
+		"subtree of no workspace":    {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, subtree("root:te"))}, reason: "Ready"},
+		"a workspace without a path": {grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("pathless"))}, want: []string{"pathless|east.g"}, reason: "Ready"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := view.Resolve(view.Input{
-				Registrations: append([]*v1alpha1.ClusterRegistration{west, east}, tc.extra...), Grants: tc.grants, Bound: bound(),
+				Registrations: append([]*tmcv1alpha1.ClusterRegistration{west, east}, tc.extra...), Grants: tc.grants, Bound: bound(),
 			})
 			if diff := cmp.Diff(tc.want, rows(got)); diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
@@ -127,8 +131,8 @@ func TestEntriesTellBorrowersNothingOfTheLender(t *testing.T) {
 	t.Parallel()
 	east := reg("lender", "east", map[string]string{"zone": "e"})
 	got := view.Resolve(view.Input{
-		Registrations: []*v1alpha1.ClusterRegistration{east}, Bound: bound(),
-		Grants: []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("a"))},
+		Registrations: []*tmcv1alpha1.ClusterRegistration{east}, Bound: bound(),
+		Grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east"}, cluster("a"))},
 	}).Entries[workspace.Key{Workspace: "lender", Name: "east"}]
 	if len(got) != 2 {
 		t.Fatalf("got %d rows, want 2", len(got))
@@ -147,7 +151,7 @@ func TestEntriesTellBorrowersNothingOfTheLender(t *testing.T) {
 func TestResolveProperties(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
-		random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // reproducible on purpose
+		random := rand.New(rand.NewPCG(seed, 7)) // reproducible on purpose
 		in := randomInput(random)
 		first := view.Resolve(in)
 		random.Shuffle(len(in.Registrations), func(i, j int) {

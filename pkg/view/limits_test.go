@@ -9,11 +9,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -62,9 +61,9 @@ func TestCauseInVerdictIsBounded(t *testing.T) {
 	long := grant("lender", "g", 1, nil, path("root:team"))
 	long.Spec.ClusterSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"zone": strings.Repeat("ä", 1<<20)}}
 	verdict := view.Resolve(view.Input{
-		Registrations: []*v1alpha1.ClusterRegistration{reg("lender", "east", nil)}, Grants: []*v1alpha1.ClusterGrant{long}, Bound: bound(),
+		Registrations: []*tmcv1alpha1.ClusterRegistration{reg("lender", "east", nil)}, Grants: []*tmcv1alpha1.ClusterGrant{long}, Bound: bound(),
 	}).Verdicts[workspace.Key{Workspace: "lender", Name: "g"}]
-	if verdict.Reason != v1alpha1.ReasonInvalidSelector || len(verdict.Message) > 1000 {
+	if verdict.Reason != tmcv1alpha1.ReasonInvalidSelector || len(verdict.Message) > 1000 {
 		t.Errorf("verdict is %s with a message of %d bytes", verdict.Reason, len(verdict.Message))
 	}
 }
@@ -73,8 +72,8 @@ func TestCauseInVerdictIsBounded(t *testing.T) {
 func TestFormerRowsMakeNoDifference(t *testing.T) {
 	t.Parallel()
 	former := view.Input{
-		Registrations: []*v1alpha1.ClusterRegistration{reg("lender", "east", map[string]string{"zone": "e"}), reg("lender", "west", nil)},
-		Grants:        []*v1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east", "west"}, subtree("root:team"))},
+		Registrations: []*tmcv1alpha1.ClusterRegistration{reg("lender", "east", map[string]string{"zone": "e"}), reg("lender", "west", nil)},
+		Grants:        []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 1, []string{"east", "west"}, subtree("root:team"))},
 		Bound:         bound(),
 	}
 	changes := map[string]func(in *view.Input){
@@ -88,7 +87,7 @@ func TestFormerRowsMakeNoDifference(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			in := view.Input{Grants: []*v1alpha1.ClusterGrant{former.Grants[0].DeepCopy()}, Bound: bound()}
+			in := view.Input{Grants: []*tmcv1alpha1.ClusterGrant{former.Grants[0].DeepCopy()}, Bound: bound()}
 			for _, registration := range former.Registrations {
 				in.Registrations = append(in.Registrations, registration.DeepCopy())
 			}

@@ -3,7 +3,7 @@
 
 package view
 
-import "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+import tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 
 // message explains a reason to everybody who may see the member, borrowers included. The owner finds the details on
 // the ClusterRegistration.
@@ -12,27 +12,27 @@ func message(reason string) string {
 		return text
 	}
 	switch reason {
-	case v1alpha1.ReasonReady:
+	case tmcv1alpha1.ReasonReady:
 		return "The member is reachable and its figures are followed"
-	case v1alpha1.ReasonPending:
+	case tmcv1alpha1.ReasonPending:
 		return "The member has not been looked at yet"
-	case v1alpha1.ReasonReachable:
+	case tmcv1alpha1.ReasonReachable:
 		return "The member answers"
-	case v1alpha1.ReasonNotTried:
+	case tmcv1alpha1.ReasonNotTried:
 		return "The member is not called, since its registration or its credentials are not valid"
-	case v1alpha1.ReasonDialFailed, v1alpha1.ReasonTimedOut:
+	case tmcv1alpha1.ReasonDialFailed, tmcv1alpha1.ReasonTimedOut:
 		return "The member does not answer; figures are the last known ones"
-	case v1alpha1.ReasonTLSFailed:
+	case tmcv1alpha1.ReasonTLSFailed:
 		return "The member's certificate cannot be verified; figures are the last known ones"
-	case v1alpha1.ReasonInvalidResponse, v1alpha1.ReasonServerError:
+	case tmcv1alpha1.ReasonInvalidResponse, tmcv1alpha1.ReasonServerError:
 		return "The member does not answer properly; figures are the last known ones"
-	case v1alpha1.ReasonCapacityKnown:
+	case tmcv1alpha1.ReasonCapacityKnown:
 		return "Nodes and pods are counted and followed"
-	case v1alpha1.ReasonCounting:
+	case tmcv1alpha1.ReasonCounting:
 		return "Nodes and pods are being counted"
-	case v1alpha1.ReasonTruncated:
+	case tmcv1alpha1.ReasonTruncated:
 		return "The member has more pods, nodes or kinds of resources than are counted; figures are too low"
-	case v1alpha1.ReasonStale:
+	case tmcv1alpha1.ReasonStale:
 		return "Nodes and pods cannot be followed; figures are the last known ones"
 	default:
 		return ""
@@ -42,14 +42,14 @@ func message(reason string) string {
 // refusal explains why a registration or its credentials are not valid, without its particulars.
 func refusal(reason string) string {
 	switch reason {
-	case v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonAddressNotAllowed:
+	case tmcv1alpha1.ReasonInvalidSpec, tmcv1alpha1.ReasonAddressNotAllowed:
 		return "The member's registration is not valid; its owner finds the details there"
-	case v1alpha1.ReasonDuplicateMember:
+	case tmcv1alpha1.ReasonDuplicateMember:
 		return "The member is registered already"
-	case v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing, v1alpha1.ReasonInvalidKubeconfig,
-		v1alpha1.ReasonForbiddenField, v1alpha1.ReasonInvalidCredentials, v1alpha1.ReasonCertificateExpired:
+	case tmcv1alpha1.ReasonSecretNotFound, tmcv1alpha1.ReasonSecretKeyMissing, tmcv1alpha1.ReasonInvalidKubeconfig,
+		tmcv1alpha1.ReasonForbiddenField, tmcv1alpha1.ReasonInvalidCredentials, tmcv1alpha1.ReasonCertificateExpired:
 		return "The member's credentials are not valid; its owner finds the details on the registration"
-	case v1alpha1.ReasonUnauthorized, v1alpha1.ReasonForbidden:
+	case tmcv1alpha1.ReasonUnauthorized, tmcv1alpha1.ReasonForbidden:
 		return "The member refuses the credentials, or denies a right that is needed; its owner finds the details on the registration"
 	default:
 		return ""

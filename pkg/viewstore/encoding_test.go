@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -176,7 +177,7 @@ func serve(t *testing.T, embedded runtime.Encoder, events []watch.Event) string 
 		Framer: serializerjson.Framer, Encoder: encoderOf(t, runtime.ContentTypeJSON), EmbeddedEncoder: embedded, TimeoutFactory: never{},
 	}
 	recorder := httptest.NewRecorder()
-	server.HandleHTTP(recorder, httptest.NewRequest("GET", "/", nil))
+	server.HandleHTTP(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
 	return recorder.Body.String()
 }
 

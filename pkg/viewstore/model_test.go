@@ -107,7 +107,7 @@ func (c *client) start() {
 // travel stops, goes back to an earlier version and resumes from there.
 func (c *client) travel(r *rand.Rand) {
 	c.watch.Stop()
-	for range c.watch.ResultChan() { //nolint:revive // what was on its way is lost, as with a broken connection
+	for range c.watch.ResultChan() { // what was on its way is lost, as with a broken connection
 	}
 	if len(c.history) > 0 {
 		p := c.history[r.IntN(len(c.history))]

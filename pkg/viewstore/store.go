@@ -92,7 +92,7 @@ func (s *Store) Synced() bool { return s.synced.Load() }
 func (s *Store) SetContent(src SourceKey, body any) {
 	encoded, err := s.codec.newContent(body)
 	if err != nil {
-		utilruntime.HandleError(fmt.Errorf("setting the content of %s: %w", src, err)) //nolint:contextcheck // no request is behind it
+		utilruntime.HandleError(fmt.Errorf("setting the content of %s: %w", src, err)) // no request is behind it
 		return
 	}
 	s.commit.Lock()

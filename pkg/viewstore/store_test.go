@@ -113,7 +113,7 @@ func TestWatchesAreLimited(t *testing.T) {
 	}
 	first.Stop()
 	first.Stop()
-	for range first.ResultChan() { //nolint:revive // until it is closed
+	for range first.ResultChan() { // until it is closed
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for store.Watches() > 2 && time.Now().Before(deadline) {
@@ -138,7 +138,7 @@ func TestNothingStaysOfAWorkspaceThatHasNothing(t *testing.T) {
 	fill(store, globex, 1)
 	store.DeleteSource(source(globex.String() + "-member-0000")) // its deletion pushes the last one of acme out
 	cancel()
-	for range w.ResultChan() { //nolint:revive // until it is closed
+	for range w.ResultChan() { // until it is closed
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for store.Tenants() > 1 && time.Now().Before(deadline) {
@@ -164,7 +164,7 @@ func TestShutdownEndsWatchesAndRefusesNewOnes(t *testing.T) {
 	store.Shutdown()
 	store.Shutdown()
 	for _, watching := range []watch.Interface{w, all} {
-		for range watching.ResultChan() { //nolint:revive // until it is closed
+		for range watching.ResultChan() { // until it is closed
 		}
 	}
 	if _, err := store.Watch(t.Context(), everything(acme), viewstore.WatchOptions{}); !apierrors.IsServiceUnavailable(err) {

@@ -96,7 +96,7 @@ func (s *Store) Watch(ctx context.Context, selection Selection, o WatchOptions) 
 		s.leave()
 		return nil, err
 	}
-	go w.run(ctx) //nolint:contextcheck // the watch lives as long as the request
+	go w.run(ctx) // the watch lives as long as the request
 	return w, nil
 }
 

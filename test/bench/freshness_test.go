@@ -186,7 +186,7 @@ func stamp(b *testing.B, w watch.Interface, read func(watch.Event) (moment, bool
 	}()
 	b.Cleanup(func() {
 		w.Stop()
-		for range out { //nolint:revive // drained, lest the goroutine waits
+		for range out { // drained, lest the goroutine waits
 		}
 		<-done
 	})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -111,9 +112,7 @@ func (r *route) fetch(b *testing.B) ([]byte, time.Duration) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, values := range r.header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, r.header)
 	begin := time.Now()
 	response, err := r.client.Do(request)
 	if err != nil {

@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,7 +49,7 @@ func run(files []string, in io.Reader, out io.Writer) error {
 		}
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("there is no benchmark's result in what was read")
+		return errors.New("there is no benchmark's result in what was read")
 	}
 	return found.print(out)
 }

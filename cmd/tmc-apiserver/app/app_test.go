@@ -19,7 +19,7 @@ func execute(t *testing.T, args ...string) (code int, out, errOut string) {
 }
 
 // Not parallel: component-base sets up logging per process.
-func TestRun(t *testing.T) { //nolint:paralleltest // see above
+func TestRun(t *testing.T) { // see above
 	for name, tc := range map[string]struct {
 		args []string
 		code int
@@ -28,8 +28,10 @@ func TestRun(t *testing.T) { //nolint:paralleltest // see above
 	}{
 		"no flags":     {code: 1, err: []string{"Error: ", "--kubeconfig is required", "--tls-cert-file"}},
 		"unknown flag": {args: []string{"--kubeconfg=x"}, code: 1, err: []string{"unknown flag: --kubeconfg", "--kubeconfig is required", "See tmc-apiserver --help"}},
-		"several at once": {args: []string{"--one", "--two=2", "--probe-interval=x", "--three", "3"}, code: 1,
-			err: []string{"unknown flag: --one", "unknown flag: --two", `"--probe-interval"`, "unknown flag: --three", "--kubeconfig is required"}},
+		"several at once": {
+			args: []string{"--one", "--two=2", "--probe-interval=x", "--three", "3"}, code: 1,
+			err: []string{"unknown flag: --one", "unknown flag: --two", `"--probe-interval"`, "unknown flag: --three", "--kubeconfig is required"},
+		},
 		"argument":           {args: []string{"serve"}, code: 1, err: []string{`unknown command "serve"`}},
 		"contradiction":      {args: []string{"--shard-user-names=a"}, code: 1, err: []string{"--shard-user-names has no meaning"}},
 		"init without":       {args: []string{"init"}, code: 1, err: []string{"--kubeconfig is required"}},
@@ -41,7 +43,7 @@ func TestRun(t *testing.T) { //nolint:paralleltest // see above
 		"missing value":      {args: []string{"--kubeconfig"}, code: 1, err: []string{"flag needs an argument: --kubeconfig"}},
 		"unknown log format": {args: []string{"--logging-format=xml"}, code: 1, err: []string{"--kubeconfig is required"}},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) { // see above
 			code, out, errOut := execute(t, tc.args...)
 			if code != tc.code {
 				t.Errorf("code %d, want %d", code, tc.code)
@@ -61,7 +63,7 @@ func TestRun(t *testing.T) { //nolint:paralleltest // see above
 }
 
 // One mistyped flag must not make the others look as if they were given twice.
-func TestFlagErrorsSpeakOfWhatWasTyped(t *testing.T) { //nolint:paralleltest // as TestRun
+func TestFlagErrorsSpeakOfWhatWasTyped(t *testing.T) { // as TestRun
 	for name, args := range map[string][]string{
 		"unknown flag last":  {"--requestheader-username-headers=X-Fp-A-User", "--allowed-member-cidrs=nonsense", "--bogus"},
 		"unknown flag first": {"--bogus", "--requestheader-username-headers=X-Fp-A-User", "--allowed-member-cidrs=nonsense"},
@@ -83,7 +85,7 @@ func TestFlagErrorsSpeakOfWhatWasTyped(t *testing.T) { //nolint:paralleltest // 
 	}
 }
 
-func TestHelpOfSubcommandsDoesNotShowServerFlags(t *testing.T) { //nolint:paralleltest // as TestRun
+func TestHelpOfSubcommandsDoesNotShowServerFlags(t *testing.T) { // as TestRun
 	_, out, _ := execute(t, "version", "--help")
 	if strings.Contains(out, "requestheader") || strings.Contains(out, "--kubeconfig") {
 		t.Errorf("help of version:\n%s", out)

@@ -88,7 +88,7 @@ func TestServeStopsInGoodOrder(t *testing.T) {
 	}
 }
 
-func TestRunRefusesUnknownLogFormat(t *testing.T) { //nolint:paralleltest // as TestRun
+func TestRunRefusesUnknownLogFormat(t *testing.T) { // as TestRun
 	code, _, errOut := execute(t, append(serveFlags(t), "--logging-format=xml")...)
 	if code != 1 || !strings.Contains(errOut, "setting up logs") || !strings.Contains(errOut, "xml") {
 		t.Errorf("code %d: %s", code, errOut)
@@ -96,7 +96,7 @@ func TestRunRefusesUnknownLogFormat(t *testing.T) { //nolint:paralleltest // as 
 }
 
 // The whole command line: the server serves with the flags as typed, and the signal to stop ends it without an error.
-func TestRunServesUntilTheSignal(t *testing.T) { //nolint:paralleltest // as TestRun, and the signal is the process's
+func TestRunServesUntilTheSignal(t *testing.T) { // as TestRun, and the signal is the process's
 	t.Cleanup(func() {
 		if err := logsapi.ResetForTest(nil); err != nil {
 			t.Error(err)
@@ -123,7 +123,7 @@ func TestRunServesUntilTheSignal(t *testing.T) { //nolint:paralleltest // as Tes
 		code, _, errOut := execute(t, args...)
 		done <- result{code, errOut}
 	}()
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // whose certificate it is does not matter here
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	alive := func() bool {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/livez", nil)

@@ -49,10 +49,14 @@ func TestReview(t *testing.T) {
 		allowed bool
 		problem string
 	}{
-		"allowed in a workspace": {ws: "acme1", spec: who, code: 201, status: authorizationv1.SubjectAccessReviewStatus{Allowed: true, Reason: "role"},
-			path: "/services/apiexport/tmc1/tmc.kcp.io/clusters/acme1" + path, allowed: true},
-		"allowed in the provider workspace": {ws: door.ProviderWorkspace, spec: who, code: 201, status: authorizationv1.SubjectAccessReviewStatus{Allowed: true},
-			path: "/clusters/root:tmc" + path, allowed: true},
+		"allowed in a workspace": {
+			ws: "acme1", spec: who, code: 201, status: authorizationv1.SubjectAccessReviewStatus{Allowed: true, Reason: "role"},
+			path: "/services/apiexport/tmc1/tmc.kcp.io/clusters/acme1" + path, allowed: true,
+		},
+		"allowed in the provider workspace": {
+			ws: door.ProviderWorkspace, spec: who, code: 201, status: authorizationv1.SubjectAccessReviewStatus{Allowed: true},
+			path: "/clusters/root:tmc" + path, allowed: true,
+		},
 		"not allowed":        {ws: "acme1", spec: who, code: 201},
 		"allowed and denied": {ws: "acme1", spec: who, code: 201, status: authorizationv1.SubjectAccessReviewStatus{Allowed: true, Denied: true}},
 		"claim rejected":     {ws: "acme1", spec: who, code: 403, problem: "reviewing access in workspace \"acme1\""},

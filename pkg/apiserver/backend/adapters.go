@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/fleet"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/viewstore"
@@ -36,7 +36,7 @@ func newRows(store *viewstore.Store) *rows {
 	return &rows{store: store, published: sets.New[workspace.Key]()}
 }
 
-func (r *rows) SetContent(source workspace.Key, status *v1alpha1.ClusterStatusStatus) {
+func (r *rows) SetContent(source workspace.Key, status *tmcv1alpha1.ClusterStatusStatus) {
 	r.store.SetContent(source, status)
 }
 

@@ -16,15 +16,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/view"
@@ -40,13 +39,13 @@ const restFactor = 4
 
 // Registrations are those of bound workspaces.
 type Registrations interface {
-	List() []*v1alpha1.ClusterRegistration
+	List() []*tmcv1alpha1.ClusterRegistration
 }
 
 // Grants are those of bound workspaces.
 type Grants interface {
-	Find(key workspace.Key) (*v1alpha1.ClusterGrant, bool)
-	List() []*v1alpha1.ClusterGrant
+	Find(key workspace.Key) (*tmcv1alpha1.ClusterGrant, bool)
+	List() []*tmcv1alpha1.ClusterGrant
 }
 
 // Workspaces are the bound ones, with their paths.
@@ -228,7 +227,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": grant.UID},
-		"status":   v1alpha1.ClusterGrantStatus{Conditions: desired},
+		"status":   tmcv1alpha1.ClusterGrantStatus{Conditions: desired},
 	})
 	if err != nil {
 		return engine.Result{}, fmt.Errorf("encoding the status patch: %w", err)
@@ -237,15 +236,15 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		return engine.Result{}, ignoreGone(err)
 	}
 	c.mu.Lock()
-	c.written[key] = written{version: grant.ResourceVersion, condition: *meta.FindStatusCondition(desired, v1alpha1.ConditionReady)}
+	c.written[key] = written{version: grant.ResourceVersion, condition: *meta.FindStatusCondition(desired, tmcv1alpha1.ConditionReady)}
 	c.mu.Unlock()
 	klog.FromContext(ctx).V(2).Info("Wrote status of grant", logkey.Grant, key)
 	return engine.Result{}, nil
 }
 
-func (c *Controller) condition(grant *v1alpha1.ClusterGrant, verdict view.Verdict) metav1.Condition {
+func (c *Controller) condition(grant *tmcv1alpha1.ClusterGrant, verdict view.Verdict) metav1.Condition {
 	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: verdict.Status, Reason: verdict.Reason, Message: verdict.Message,
+		Type: tmcv1alpha1.ConditionReady, Status: verdict.Status, Reason: verdict.Reason, Message: verdict.Message,
 		ObservedGeneration: grant.Generation, LastTransitionTime: metav1.NewTime(c.config.Clock.Now()).Rfc3339Copy(),
 	}
 }
@@ -259,6 +258,6 @@ func ignoreGone(err error) error {
 	return err
 }
 
-func keyOf(grant *v1alpha1.ClusterGrant) workspace.Key {
+func keyOf(grant *tmcv1alpha1.ClusterGrant) workspace.Key {
 	return workspace.Key{Workspace: logicalcluster.From(grant), Name: grant.Name}
 }

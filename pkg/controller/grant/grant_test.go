@@ -12,20 +12,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 type world struct {
 	mu            sync.Mutex
-	registrations []*v1alpha1.ClusterRegistration
-	grants        map[workspace.Key]*v1alpha1.ClusterGrant
+	registrations []*tmcv1alpha1.ClusterRegistration
+	grants        map[workspace.Key]*tmcv1alpha1.ClusterGrant
 	bound         map[logicalcluster.Name]logicalcluster.Path
 	follower      bool
 	patches       []string
@@ -35,20 +34,21 @@ type world struct {
 
 type registrationsOf struct{ *world }
 
-func (r registrationsOf) List() []*v1alpha1.ClusterRegistration { return r.registrations }
+func (r registrationsOf) List() []*tmcv1alpha1.ClusterRegistration { return r.registrations }
 
-func (w *world) Find(key workspace.Key) (*v1alpha1.ClusterGrant, bool) {
+func (w *world) Find(key workspace.Key) (*tmcv1alpha1.ClusterGrant, bool) {
 	found, ok := w.grants[key]
 	return found, ok
 }
 
-func (w *world) List() []*v1alpha1.ClusterGrant {
-	var out []*v1alpha1.ClusterGrant
+func (w *world) List() []*tmcv1alpha1.ClusterGrant {
+	var out []*tmcv1alpha1.ClusterGrant
 	for _, grant := range w.grants {
 		out = append(out, grant)
 	}
 	return out
 }
+
 func (w *world) All() map[logicalcluster.Name]logicalcluster.Path {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,9 +68,9 @@ func named(ws, name string) metav1.ObjectMeta {
 
 func newWorld() (*world, *Controller) {
 	w := &world{
-		registrations: []*v1alpha1.ClusterRegistration{{ObjectMeta: named("lender", "east")}},
-		grants: map[workspace.Key]*v1alpha1.ClusterGrant{grantKey: {ObjectMeta: named("lender", "g"), Spec: v1alpha1.ClusterGrantSpec{
-			ClusterNames: []string{"east"}, Workspaces: []v1alpha1.WorkspaceReference{{Path: "root:a"}},
+		registrations: []*tmcv1alpha1.ClusterRegistration{{ObjectMeta: named("lender", "east")}},
+		grants: map[workspace.Key]*tmcv1alpha1.ClusterGrant{grantKey: {ObjectMeta: named("lender", "g"), Spec: tmcv1alpha1.ClusterGrantSpec{
+			ClusterNames: []string{"east"}, Workspaces: []tmcv1alpha1.WorkspaceReference{{Path: "root:a"}},
 		}}},
 		bound: map[logicalcluster.Name]logicalcluster.Path{"lender": logicalcluster.NewPath("root:lender"), "a": logicalcluster.NewPath("root:a")},
 	}
@@ -158,7 +158,7 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 	if _, err := c.Reconcile(t.Context(), grantKey); !errors.Is(err, w.patchErr) {
 		t.Errorf("got error %v", err)
 	}
-	w.patchErr = fmt.Errorf("patching: %w", apierrors.NewNotFound(v1alpha1.Resource("clustergrants"), "g"))
+	w.patchErr = fmt.Errorf("patching: %w", apierrors.NewNotFound(tmcv1alpha1.Resource("clustergrants"), "g"))
 	if _, err := c.Reconcile(t.Context(), grantKey); err != nil {
 		t.Errorf("got error %v for a grant that is gone", err)
 	}
@@ -190,9 +190,9 @@ func TestVerdictIsOfTheGenerationThatWasResolved(t *testing.T) {
 	t.Parallel()
 	w, c := newWorld()
 	c.Resolve()
-	for _, change := range []func(*v1alpha1.ClusterGrant){
-		func(g *v1alpha1.ClusterGrant) { g.Generation, g.Spec.ClusterNames = 3, []string{"north"} },
-		func(g *v1alpha1.ClusterGrant) { g.UID, g.ResourceVersion = "made-anew", "9" },
+	for _, change := range []func(*tmcv1alpha1.ClusterGrant){
+		func(g *tmcv1alpha1.ClusterGrant) { g.Generation, g.Spec.ClusterNames = 3, []string{"north"} },
+		func(g *tmcv1alpha1.ClusterGrant) { g.UID, g.ResourceVersion = "made-anew", "9" },
 	} {
 		changed := w.grants[grantKey].DeepCopy()
 		change(changed)

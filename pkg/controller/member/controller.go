@@ -14,15 +14,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/view"
@@ -35,8 +34,8 @@ const mostWait = time.Hour
 
 // Registrations are those of bound workspaces; one of a workspace that is no longer bound is not found.
 type Registrations interface {
-	Find(key workspace.Key) (*v1alpha1.ClusterRegistration, bool)
-	List() []*v1alpha1.ClusterRegistration
+	Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool)
+	List() []*tmcv1alpha1.ClusterRegistration
 }
 
 // Secrets are those of bound workspaces that hold credentials of members.
@@ -167,7 +166,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	switch {
 	case problem == nil:
 		c.observe(m, key, connection)
-	case problem.Reason != v1alpha1.ReasonPending: // a member that is observed goes on being so while nothing is known
+	case problem.Reason != tmcv1alpha1.ReasonPending: // a member that is observed goes on being so while nothing is known
 		c.stop(m, key)
 	}
 	changed := c.report(m, key, registration, problem)
@@ -179,7 +178,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 }
 
 // memberOf returns the state of a registration; a registration of the same name that was made anew starts anew.
-func (c *Controller) memberOf(registration *v1alpha1.ClusterRegistration) *member {
+func (c *Controller) memberOf(registration *tmcv1alpha1.ClusterRegistration) *member {
 	key := keyOf(registration)
 	c.mu.Lock()
 	known, found := c.members[key]
@@ -191,7 +190,7 @@ func (c *Controller) memberOf(registration *v1alpha1.ClusterRegistration) *membe
 		c.forget(key)
 	}
 	fresh := &member{uid: registration.UID, created: registration.CreationTimestamp.Time, conditions: seed(registration)}
-	if ready := meta.FindStatusCondition(fresh.conditions, v1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == registration.Generation {
+	if ready := meta.FindStatusCondition(fresh.conditions, tmcv1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == registration.Generation {
 		fresh.seeded = c.config.Clock.Now()
 	}
 	c.mu.Lock()

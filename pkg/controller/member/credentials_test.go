@@ -20,11 +20,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 func notFound() error {
-	return apierrors.NewNotFound(v1alpha1.Resource("clusterregistrations"), "east")
+	return apierrors.NewNotFound(tmcv1alpha1.Resource("clusterregistrations"), "east")
 }
 
 func kubeconfig(host, user string) string {
@@ -40,7 +40,7 @@ users: [{name: u, user: {%s}}]
 type authorityData struct{ ca, cert, key []byte }
 
 // authority is made once: it is slow.
-var authority = sync.OnceValue(func() authorityData { //nolint:gochecknoglobals // a constant that must be computed
+var authority = sync.OnceValue(func() authorityData { // a constant that must be computed
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -68,18 +68,18 @@ func TestExpiryIsNoticedWithoutAnEvent(t *testing.T) {
 	encode := base64.StdEncoding.EncodeToString
 	w.secret(key, kubeconfig("east", "client-certificate-data: "+encode(authority().cert)+", client-key-data: "+encode(authority().key)))
 	result := reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	w.want(t, key, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 	for range 23 {
 		if result.After <= 0 || result.After > time.Hour {
 			t.Fatalf("looks again after %s, want after at most an hour", result.After)
 		}
 		clock.Step(result.After)
 		result = reconcile(t, c, key)
-		w.want(t, key, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+		w.want(t, key, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 	}
 	clock.Step(result.After + time.Second)
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonCertificateExpired)
+	w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonCertificateExpired)
 }
 
 func TestCertificateThatBeginsLaterIsTriedThenWithoutAnEvent(t *testing.T) {
@@ -90,13 +90,13 @@ func TestCertificateThatBeginsLaterIsTriedThenWithoutAnEvent(t *testing.T) {
 	encode := base64.StdEncoding.EncodeToString
 	w.secret(key, kubeconfig("east", "client-certificate-data: "+encode(authority().cert)+", client-key-data: "+encode(authority().key)))
 	result := reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonCertificateExpired)
+	w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonCertificateExpired)
 	if result.After <= 0 || result.After > time.Hour {
 		t.Fatalf("looks again after %s, want when the certificate begins", result.After)
 	}
 	clock.Step(result.After + time.Second)
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending)
 }
 
 // Before the Secrets of a workspace are read, one that is not found may exist.
@@ -107,17 +107,17 @@ func TestSecretIsPendingUntilSecretsAreRead(t *testing.T) {
 	kept := w.secrets
 	w.secrets, w.unread = nil, true
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, v1alpha1.ReasonPending)
-	w.want(t, key, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending)
+	w.want(t, key, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending)
 	w.unread = false
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound)
 	w.secrets = kept
 	reconcile(t, c, key)
 	w.answer(key, "cluster", 1)
 	w.secrets, w.unread = nil, true // as when the workspace's shard gets another address
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	w.want(t, key, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, tmcv1alpha1.ReasonReady)
 	if len(w.connections) != 1 {
 		t.Error("the member is not called any more, although nothing speaks against it")
 	}
@@ -130,14 +130,14 @@ func TestRefusedClaimIsNamed(t *testing.T) {
 	clear(w.secrets)
 	w.refusedBy = "tmc-xyz"
 	reconcile(t, c, key)
-	refused := w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	refused := w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound)
 	if !strings.Contains(refused.Message, "kubectl kcp claims accept apibinding/tmc-xyz") {
 		t.Errorf("the message does not say what to do: %s", refused.Message)
 	}
 	w.refusedBy = ""
 	clock.Step(messageInterval)
 	reconcile(t, c, key)
-	missing := w.want(t, key, v1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	missing := w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound)
 	if strings.Contains(missing.Message, "claims accept") || !strings.Contains(missing.Message, "default/east") {
 		t.Errorf("the message names the wrong remedy: %s", missing.Message)
 	}

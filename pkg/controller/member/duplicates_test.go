@@ -9,7 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -37,12 +37,12 @@ func TestDuplicates(t *testing.T) {
 			w.answer(older, "cluster", tc.root)
 			reconcile(t, c, older)
 			reconcile(t, c, younger)
-			w.want(t, older, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			w.want(t, older, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 			if !tc.refused {
-				w.want(t, younger, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+				w.want(t, younger, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 				return
 			}
-			accepted := w.want(t, younger, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonDuplicateMember)
+			accepted := w.want(t, younger, tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember)
 			if strings.Contains(accepted.Message, "secret-tenant") || (tc.workspace != "one" && strings.Contains(accepted.Message, "first")) {
 				t.Errorf("the message tells too much: %s", accepted.Message)
 			}
@@ -55,7 +55,7 @@ func TestDuplicates(t *testing.T) {
 				t.Error("the refused registration is not looked at again")
 			}
 			reconcile(t, c, younger)
-			w.want(t, younger, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+			w.want(t, younger, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 			if _, running := w.connections[younger]; !running {
 				t.Error("the member is not called")
 			}
@@ -72,10 +72,10 @@ func TestRefusedDuplicateThatLeadsElsewhereIsTriedAgain(t *testing.T) {
 		w.answer(key, "cluster", 1)
 		reconcile(t, c, key)
 	}
-	w.want(t, second, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonDuplicateMember)
+	w.want(t, second, tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember)
 	w.secret(second, kubeconfig("elsewhere", "token: other"))
 	reconcile(t, c, second)
-	w.want(t, second, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+	w.want(t, second, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
 	if w.connections[second].Server != "https://elsewhere.example:6443" {
 		t.Errorf("the fleet calls %q", w.connections[second].Server)
 	}

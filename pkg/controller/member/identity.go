@@ -121,7 +121,7 @@ func (c *Controller) claims(uid types.UID) []claim {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []claim
+	out := make([]claim, 0, len(c.byUID[uid]))
 	for key, m := range c.byUID[uid] {
 		out = append(out, claim{key: key, member: m})
 	}

@@ -7,14 +7,12 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -55,7 +53,7 @@ type missing struct {
 
 // read returns the connection of a registration, or why there is none. The same input is not parsed again, since
 // reconciles follow every change of a member's figures.
-func (c *Controller) read(m *member, registration *v1alpha1.ClusterRegistration) (memberconfig.Connection, *memberconfig.Problem) {
+func (c *Controller) read(m *member, registration *tmcv1alpha1.ClusterRegistration) (memberconfig.Connection, *memberconfig.Problem) {
 	now := c.config.Clock.Now()
 	key := secretOf(registration)
 	c.nameSecret(m, keyOf(registration), key) // first, so that no later change of the Secret is missed
@@ -114,12 +112,12 @@ func (c *Controller) nameSecret(m *member, key, secret workspace.Key) {
 	c.bySecret[secret].Insert(key)
 }
 
-func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, found bool, why missing, now time.Time) (memberconfig.Connection, *memberconfig.Problem) {
+func parse(registration *tmcv1alpha1.ClusterRegistration, data map[string][]byte, found bool, why missing, now time.Time) (memberconfig.Connection, *memberconfig.Problem) {
 	reference, endpoint := registration.Spec.KubeconfigSecretRef, registration.Spec.Endpoint
 	switch {
 	case (reference == nil) == (endpoint == nil):
 		return memberconfig.Connection{}, &memberconfig.Problem{
-			Condition: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonInvalidSpec,
+			Condition: tmcv1alpha1.ConditionAccepted, Reason: tmcv1alpha1.ReasonInvalidSpec,
 			Message: "exactly one of spec.kubeconfigSecretRef and spec.endpoint must be set",
 		}
 	case !found:
@@ -129,36 +127,36 @@ func parse(registration *v1alpha1.ClusterRegistration, data map[string][]byte, f
 	}
 	name := reference.Key
 	if name == "" {
-		name = v1alpha1.SecretKeyKubeconfig
+		name = tmcv1alpha1.SecretKeyKubeconfig
 	}
 	if len(data[name]) == 0 {
 		return memberconfig.Connection{}, &memberconfig.Problem{
-			Condition: v1alpha1.ConditionCredentialsValid, Reason: v1alpha1.ReasonSecretKeyMissing,
+			Condition: tmcv1alpha1.ConditionCredentialsValid, Reason: tmcv1alpha1.ReasonSecretKeyMissing,
 			Message: "the Secret lacks the key " + memberconfig.Printable(name, 253) + ", or it is empty; put the kubeconfig there",
 		}
 	}
 	return memberconfig.FromKubeconfig(data[name], now)
 }
 
-func secretNotFound(registration *v1alpha1.ClusterRegistration, why missing) *memberconfig.Problem {
+func secretNotFound(registration *tmcv1alpha1.ClusterRegistration, why missing) *memberconfig.Problem {
 	key := secretOf(registration)
-	problem := &memberconfig.Problem{Condition: v1alpha1.ConditionCredentialsValid, Reason: v1alpha1.ReasonSecretNotFound}
+	problem := &memberconfig.Problem{Condition: tmcv1alpha1.ConditionCredentialsValid, Reason: tmcv1alpha1.ReasonSecretNotFound}
 	switch {
 	case why.refused != "":
 		problem.Message = "The Secrets of this workspace are not visible, since the APIBinding does not accept the permission claim on them; " +
 			"accept it: kubectl kcp claims accept apibinding/" + why.refused
 	case why.unread:
-		problem.Reason, problem.Message = v1alpha1.ReasonPending, "The Secrets of this workspace have not been read yet"
+		problem.Reason, problem.Message = tmcv1alpha1.ReasonPending, "The Secrets of this workspace have not been read yet"
 	default:
 		problem.Message = "Secret " + key.Namespace + "/" + key.Name + " is not visible; create it with the label " +
-			v1alpha1.CredentialsLabel + "=" + v1alpha1.CredentialsLabelValue +
+			tmcv1alpha1.CredentialsLabel + "=" + tmcv1alpha1.CredentialsLabelValue +
 			", and see that the permission claim on secrets in the APIBinding selects it"
 	}
 	return problem
 }
 
 // secretOf returns the key of the Secret that a registration names; its Name is empty if it names none.
-func secretOf(registration *v1alpha1.ClusterRegistration) workspace.Key {
+func secretOf(registration *tmcv1alpha1.ClusterRegistration) workspace.Key {
 	key := workspace.Key{Workspace: logicalcluster.From(registration)}
 	switch spec := registration.Spec; {
 	case spec.KubeconfigSecretRef != nil:
@@ -169,7 +167,7 @@ func secretOf(registration *v1alpha1.ClusterRegistration) workspace.Key {
 	return key
 }
 
-func keyOf(registration *v1alpha1.ClusterRegistration) workspace.Key {
+func keyOf(registration *tmcv1alpha1.ClusterRegistration) workspace.Key {
 	return workspace.Key{Workspace: logicalcluster.From(registration), Name: registration.Name}
 }
 

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -22,15 +22,15 @@ func TestMemberBecomesReady(t *testing.T) {
 	w, c, clock := newWorld()
 	east := w.register("one", "east")
 	reconcile(t, c, east)
-	w.want(t, east, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
-	w.want(t, east, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.want(t, east, tmcv1alpha1.ConditionAccepted, metav1.ConditionTrue, tmcv1alpha1.ReasonAccepted)
+	w.want(t, east, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending)
 	if w.connections[east].Server != "https://east.example:6443" {
 		t.Fatalf("the fleet calls %q", w.connections[east].Server)
 	}
 	clock.Step(time.Minute)
 	w.answer(east, "cluster", 1)
 	reconcile(t, c, east)
-	ready := w.want(t, east, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	ready := w.want(t, east, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, tmcv1alpha1.ReasonReady)
 	if !ready.LastTransitionTime.Time.Equal(clock.Now().Truncate(time.Second)) || ready.ObservedGeneration != 1 {
 		t.Errorf("unexpected condition: %+v", ready)
 	}
@@ -55,17 +55,17 @@ func TestBadInput(t *testing.T) {
 		condition string
 		reason    string
 	}{
-		"no Secret":  {func(w *world, _ workspace.Key) { clear(w.secrets) }, v1alpha1.ConditionCredentialsValid, v1alpha1.ReasonSecretNotFound},
-		"empty key":  {func(w *world, k workspace.Key) { w.secret(k, "") }, v1alpha1.ConditionCredentialsValid, v1alpha1.ReasonSecretKeyMissing},
-		"no YAML":    {func(w *world, k workspace.Key) { w.secret(k, "{"+planted) }, v1alpha1.ConditionCredentialsValid, v1alpha1.ReasonInvalidKubeconfig},
-		"exec":       {func(w *world, k workspace.Key) { w.secret(k, kubeconfig("x", "exec: {command: "+planted+"}")) }, v1alpha1.ConditionCredentialsValid, v1alpha1.ReasonForbiddenField},
-		"both forms": {func(w *world, k workspace.Key) { w.registrations[k].Spec.Endpoint = &v1alpha1.ClusterEndpoint{} }, v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalidSpec},
-		"neither":    {func(w *world, k workspace.Key) { w.registrations[k].Spec = v1alpha1.ClusterRegistrationSpec{} }, v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalidSpec},
+		"no Secret":  {func(w *world, _ workspace.Key) { clear(w.secrets) }, tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonSecretNotFound},
+		"empty key":  {func(w *world, k workspace.Key) { w.secret(k, "") }, tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonSecretKeyMissing},
+		"no YAML":    {func(w *world, k workspace.Key) { w.secret(k, "{"+planted) }, tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonInvalidKubeconfig},
+		"exec":       {func(w *world, k workspace.Key) { w.secret(k, kubeconfig("x", "exec: {command: "+planted+"}")) }, tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonForbiddenField},
+		"both forms": {func(w *world, k workspace.Key) { w.registrations[k].Spec.Endpoint = &tmcv1alpha1.ClusterEndpoint{} }, tmcv1alpha1.ConditionAccepted, tmcv1alpha1.ReasonInvalidSpec},
+		"neither":    {func(w *world, k workspace.Key) { w.registrations[k].Spec = tmcv1alpha1.ClusterRegistrationSpec{} }, tmcv1alpha1.ConditionAccepted, tmcv1alpha1.ReasonInvalidSpec},
 		"http endpoint": {func(w *world, k workspace.Key) {
-			w.registrations[k].Spec = v1alpha1.ClusterRegistrationSpec{Endpoint: &v1alpha1.ClusterEndpoint{
-				Server: "http://x", CredentialsSecretRef: v1alpha1.SecretReference{Namespace: "default", Name: k.Name},
+			w.registrations[k].Spec = tmcv1alpha1.ClusterRegistrationSpec{Endpoint: &tmcv1alpha1.ClusterEndpoint{
+				Server: "http://x", CredentialsSecretRef: tmcv1alpha1.SecretReference{Namespace: "default", Name: k.Name},
 			}}
-		}, v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalidSpec},
+		}, tmcv1alpha1.ConditionAccepted, tmcv1alpha1.ReasonInvalidSpec},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -78,13 +78,13 @@ func TestBadInput(t *testing.T) {
 			w.registrations[key].Generation++
 			reconcile(t, c, key)
 			w.want(t, key, tc.condition, metav1.ConditionFalse, tc.reason)
-			w.want(t, key, v1alpha1.ConditionReady, metav1.ConditionFalse, tc.reason)
-			w.want(t, key, v1alpha1.ConditionReachable, metav1.ConditionUnknown, v1alpha1.ReasonNotTried)
+			w.want(t, key, tmcv1alpha1.ConditionReady, metav1.ConditionFalse, tc.reason)
+			w.want(t, key, tmcv1alpha1.ConditionReachable, metav1.ConditionUnknown, tmcv1alpha1.ReasonNotTried)
 			if _, running := w.connections[key]; running {
 				t.Error("the member is still called")
 			}
 			if observation, _ := c.Observation(key); !observation.CapacityCounted ||
-				meta.FindStatusCondition(observation.Conditions, v1alpha1.ConditionCapacityKnown).Reason != v1alpha1.ReasonStale {
+				meta.FindStatusCondition(observation.Conditions, tmcv1alpha1.ConditionCapacityKnown).Reason != tmcv1alpha1.ReasonStale {
 				t.Errorf("the last figures are not kept as stale: %+v", observation)
 			}
 			if strings.Contains(strings.Join(w.patches, ""), planted) {
@@ -99,10 +99,10 @@ func TestAddressPolicyRefuses(t *testing.T) {
 	w, c, _ := newWorld()
 	key := w.register("one", "east")
 	c.config.Check = func(memberconfig.Connection) *memberconfig.Problem {
-		return &memberconfig.Problem{Condition: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonAddressNotAllowed}
+		return &memberconfig.Problem{Condition: tmcv1alpha1.ConditionAccepted, Reason: tmcv1alpha1.ReasonAddressNotAllowed}
 	}
 	reconcile(t, c, key)
-	w.want(t, key, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonAddressNotAllowed)
+	w.want(t, key, tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonAddressNotAllowed)
 	if len(w.connections) != 0 {
 		t.Error("the member is called")
 	}

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/view"
@@ -40,7 +40,7 @@ type written struct {
 }
 
 // seed takes over the conditions that an earlier leader wrote, for their times of transition.
-func seed(registration *v1alpha1.ClusterRegistration) []metav1.Condition {
+func seed(registration *tmcv1alpha1.ClusterRegistration) []metav1.Condition {
 	var out []metav1.Condition
 	for _, conditionType := range conditionTypes() {
 		if found := meta.FindStatusCondition(registration.Status.Conditions, conditionType); found != nil {
@@ -55,12 +55,12 @@ func rank(condition metav1.Condition) int { return slices.Index(conditionTypes()
 
 func conditionTypes() []string {
 	return []string{
-		v1alpha1.ConditionReady, v1alpha1.ConditionAccepted, v1alpha1.ConditionCredentialsValid, v1alpha1.ConditionReachable,
+		tmcv1alpha1.ConditionReady, tmcv1alpha1.ConditionAccepted, tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ConditionReachable,
 	}
 }
 
 // report computes the conditions and the observation, and says whether others would see a difference.
-func (c *Controller) report(m *member, key workspace.Key, registration *v1alpha1.ClusterRegistration, problem *memberconfig.Problem) bool {
+func (c *Controller) report(m *member, key workspace.Key, registration *tmcv1alpha1.ClusterRegistration, problem *memberconfig.Problem) bool {
 	state, running := c.config.Fleet.State(key)
 	verdicts := c.verdicts(key, state.Conditions, problem)
 	now := metav1.NewTime(c.config.Clock.Now()).Rfc3339Copy() // what is stored has whole seconds
@@ -87,13 +87,13 @@ func (c *Controller) report(m *member, key workspace.Key, registration *v1alpha1
 // the last known ones.
 func withCapacity(conditions []metav1.Condition, observed *view.Observation, running bool, now metav1.Time) []metav1.Condition {
 	out := slices.Clone(conditions)
-	counted := meta.FindStatusCondition(observed.Conditions, v1alpha1.ConditionCapacityKnown)
+	counted := meta.FindStatusCondition(observed.Conditions, tmcv1alpha1.ConditionCapacityKnown)
 	switch {
 	case counted == nil || (!running && !observed.CapacityCounted):
 		return out
-	case !running && counted.Reason != v1alpha1.ReasonStale:
+	case !running && counted.Reason != tmcv1alpha1.ReasonStale:
 		return append(out, metav1.Condition{
-			Type: v1alpha1.ConditionCapacityKnown, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonStale, LastTransitionTime: now,
+			Type: tmcv1alpha1.ConditionCapacityKnown, Status: metav1.ConditionFalse, Reason: tmcv1alpha1.ReasonStale, LastTransitionTime: now,
 		})
 	default:
 		return append(out, *counted)
@@ -103,20 +103,20 @@ func withCapacity(conditions []metav1.Condition, observed *view.Observation, run
 // verdicts returns Accepted, CredentialsValid and Reachable.
 func (c *Controller) verdicts(key workspace.Key, observed []metav1.Condition, problem *memberconfig.Problem) []metav1.Condition {
 	accepted := metav1.Condition{
-		Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
+		Type: tmcv1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonAccepted,
 		Message: "Nothing speaks against the registration",
 	}
-	credentials := pending(v1alpha1.ConditionCredentialsValid, v1alpha1.ReasonPending, "The credentials have not been tried yet")
-	reachable := pending(v1alpha1.ConditionReachable, v1alpha1.ReasonPending, "The member has not been called yet")
+	credentials := pending(tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonPending, "The credentials have not been tried yet")
+	reachable := pending(tmcv1alpha1.ConditionReachable, tmcv1alpha1.ReasonPending, "The member has not been called yet")
 	if problem == nil {
 		problem = c.duplicate(key)
 	}
-	if problem != nil && problem.Reason == v1alpha1.ReasonPending {
+	if problem != nil && problem.Reason == tmcv1alpha1.ReasonPending {
 		credentials.Message = problem.Message
 		problem = nil
 	}
 	if problem != nil {
-		reachable = pending(v1alpha1.ConditionReachable, v1alpha1.ReasonNotTried, "The member is not called while another condition forbids it")
+		reachable = pending(tmcv1alpha1.ConditionReachable, tmcv1alpha1.ReasonNotTried, "The member is not called while another condition forbids it")
 		refuse(problem, &accepted, &credentials)
 		return []metav1.Condition{accepted, credentials, reachable}
 	}
@@ -130,7 +130,7 @@ func (c *Controller) verdicts(key workspace.Key, observed []metav1.Condition, pr
 
 func refuse(problem *memberconfig.Problem, accepted, credentials *metav1.Condition) {
 	refused := credentials
-	if problem.Condition == v1alpha1.ConditionAccepted {
+	if problem.Condition == tmcv1alpha1.ConditionAccepted {
 		refused = accepted
 	}
 	refused.Status, refused.Reason, refused.Message = metav1.ConditionFalse, problem.Reason, problem.Message
@@ -147,7 +147,7 @@ func (c *Controller) duplicate(key workspace.Key) *memberconfig.Problem {
 		return nil
 	}
 	problem := &memberconfig.Problem{
-		Condition: v1alpha1.ConditionAccepted, Reason: v1alpha1.ReasonDuplicateMember,
+		Condition: tmcv1alpha1.ConditionAccepted, Reason: tmcv1alpha1.ReasonDuplicateMember,
 		Message: "This cluster is registered already; delete this registration, or have the other one deleted",
 	}
 	if rival.Workspace == key.Workspace {
@@ -161,20 +161,20 @@ func summary(verdicts []metav1.Condition) metav1.Condition {
 	for _, status := range []metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown} {
 		for _, verdict := range verdicts {
 			if verdict.Status == status {
-				verdict.Type = v1alpha1.ConditionReady
+				verdict.Type = tmcv1alpha1.ConditionReady
 				return verdict
 			}
 		}
 	}
 	return metav1.Condition{
-		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady,
+		Type: tmcv1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonReady,
 		Message: "The member is accepted, reachable and observed",
 	}
 }
 
 // writeStatus writes the conditions if this replica leads and they differ from what is stored. It returns when to
 // look again. Times of transition alone are no difference: replicas notice one transition at different times.
-func (c *Controller) writeStatus(ctx context.Context, m *member, registration *v1alpha1.ClusterRegistration) (time.Duration, error) {
+func (c *Controller) writeStatus(ctx context.Context, m *member, registration *tmcv1alpha1.ClusterRegistration) (time.Duration, error) {
 	stored := registration.Status.Conditions
 	if m.written.version == registration.ResourceVersion {
 		stored = m.written.conditions
@@ -219,10 +219,10 @@ func (c *Controller) untilJudged(m *member) time.Duration {
 		return 0
 	}
 	wait := seededFor - c.config.Clock.Now().Sub(m.seeded)
-	credentials := meta.FindStatusCondition(m.conditions, v1alpha1.ConditionCredentialsValid)
-	reachable := meta.FindStatusCondition(m.conditions, v1alpha1.ConditionReachable)
-	pendingStill := reachable.Reason == v1alpha1.ReasonPending ||
-		(reachable.Status == metav1.ConditionTrue && credentials.Reason == v1alpha1.ReasonPending)
+	credentials := meta.FindStatusCondition(m.conditions, tmcv1alpha1.ConditionCredentialsValid)
+	reachable := meta.FindStatusCondition(m.conditions, tmcv1alpha1.ConditionReachable)
+	pendingStill := reachable.Reason == tmcv1alpha1.ReasonPending ||
+		(reachable.Status == metav1.ConditionTrue && credentials.Reason == tmcv1alpha1.ReasonPending)
 	if wait <= 0 || !pendingStill {
 		m.seeded = time.Time{}
 		return 0
@@ -250,7 +250,7 @@ func sameButText(a, b []metav1.Condition) bool {
 func statusPatch(uid types.UID, conditions []metav1.Condition) ([]byte, error) {
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": uid},
-		"status":   v1alpha1.ClusterRegistrationStatus{Conditions: conditions},
+		"status":   tmcv1alpha1.ClusterRegistrationStatus{Conditions: conditions},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the status patch: %w", err)

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
 func TestRestartWritesNothing(t *testing.T) {
@@ -75,7 +75,7 @@ func TestTextAloneIsWrittenSeldom(t *testing.T) {
 	for i := range 10 {
 		state := w.states[key]
 		state.Conditions = []metav1.Condition{{
-			Type: v1alpha1.ConditionReachable, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonDialFailed, Message: fmt.Sprint("port ", i),
+			Type: tmcv1alpha1.ConditionReachable, Status: metav1.ConditionUnknown, Reason: tmcv1alpha1.ReasonDialFailed, Message: fmt.Sprint("port ", i),
 		}}
 		w.states[key] = state
 		if result := reconcile(t, c, key); i > 0 && result.After <= 0 {
@@ -116,7 +116,7 @@ func TestNewLeaderWritesOnlyWhatDiffers(t *testing.T) {
 	w.answer(east, "cluster", 1)
 	reconcile(t, c, east)
 	before := len(w.patches)
-	ready := w.want(t, east, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
+	ready := w.want(t, east, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, tmcv1alpha1.ReasonReady)
 
 	clock.Step(time.Hour)
 	clear(w.states) // the process is new, and so is its fleet
@@ -124,7 +124,7 @@ func TestNewLeaderWritesOnlyWhatDiffers(t *testing.T) {
 	if result := reconcile(t, c, east); result.After <= 0 {
 		t.Error("a member that is never judged keeps its old status for good")
 	}
-	if observation, _ := c.Observation(east); meta.IsStatusConditionTrue(observation.Conditions, v1alpha1.ConditionReachable) {
+	if observation, _ := c.Observation(east); meta.IsStatusConditionTrue(observation.Conditions, tmcv1alpha1.ConditionReachable) {
 		t.Error("views show as reachable what was not called yet")
 	}
 	clock.Step(time.Second)
@@ -135,12 +135,12 @@ func TestNewLeaderWritesOnlyWhatDiffers(t *testing.T) {
 	}
 
 	state := w.states[east]
-	state.Conditions[0].Status, state.Conditions[0].Reason = metav1.ConditionUnknown, v1alpha1.ReasonTimedOut
+	state.Conditions[0].Status, state.Conditions[0].Reason = metav1.ConditionUnknown, tmcv1alpha1.ReasonTimedOut
 	state.Generation++
 	w.states[east] = state
 	reconcile(t, c, east)
-	lost := w.want(t, east, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonTimedOut)
-	valid := w.want(t, east, v1alpha1.ConditionCredentialsValid, metav1.ConditionTrue, v1alpha1.ReasonCredentialsValid)
+	lost := w.want(t, east, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown, tmcv1alpha1.ReasonTimedOut)
+	valid := w.want(t, east, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionTrue, tmcv1alpha1.ReasonCredentialsValid)
 	if !valid.LastTransitionTime.Equal(&ready.LastTransitionTime) || lost.LastTransitionTime.Equal(&ready.LastTransitionTime) {
 		t.Errorf("times of transition are wrong: %s and %s, was ready at %s", valid.LastTransitionTime, lost.LastTransitionTime, ready.LastTransitionTime)
 	}
@@ -158,5 +158,5 @@ func TestMemberThatIsNeverJudgedLosesItsOldStatus(t *testing.T) {
 	result := reconcile(t, c, east)
 	clock.Step(result.After)
 	reconcile(t, c, east)
-	w.want(t, east, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonPending)
+	w.want(t, east, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown, tmcv1alpha1.ReasonPending)
 }

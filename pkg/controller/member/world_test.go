@@ -11,15 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	testingclock "k8s.io/utils/clock/testing"
 
-	"github.com/kcp-dev/logicalcluster/v3"
-
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/view"
@@ -32,7 +31,7 @@ const planted = "planted-bearer-token-of-a-member"
 
 type world struct {
 	mu            sync.Mutex
-	registrations map[workspace.Key]*v1alpha1.ClusterRegistration
+	registrations map[workspace.Key]*tmcv1alpha1.ClusterRegistration
 	secrets       map[workspace.Key]*corev1.Secret
 	connections   map[workspace.Key]memberconfig.Connection
 	states        map[workspace.Key]view.Observation
@@ -46,13 +45,13 @@ type world struct {
 	refusedBy     string // the claim on Secrets
 }
 
-func (w *world) Find(key workspace.Key) (*v1alpha1.ClusterRegistration, bool) {
+func (w *world) Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool) {
 	found, ok := w.registrations[key]
 	return found, ok
 }
 
-func (w *world) List() []*v1alpha1.ClusterRegistration {
-	var out []*v1alpha1.ClusterRegistration
+func (w *world) List() []*tmcv1alpha1.ClusterRegistration {
+	var out []*tmcv1alpha1.ClusterRegistration
 	for _, registration := range w.registrations {
 		out = append(out, registration)
 	}
@@ -68,7 +67,7 @@ func (w *world) PatchStatus(_ context.Context, key workspace.Key, patch []byte) 
 	w.patches = append(w.patches, string(patch))
 	if w.applyPatches {
 		var body struct {
-			Status v1alpha1.ClusterRegistrationStatus
+			Status tmcv1alpha1.ClusterRegistrationStatus
 		}
 		if err := json.Unmarshal(patch, &body); err != nil {
 			return err
@@ -112,7 +111,7 @@ func (s secretsOf) Refused(logicalcluster.Name) (string, bool) { return s.refuse
 
 func newWorld() (*world, *Controller, *testingclock.FakeClock) {
 	w := &world{
-		registrations: map[workspace.Key]*v1alpha1.ClusterRegistration{}, secrets: map[workspace.Key]*corev1.Secret{},
+		registrations: map[workspace.Key]*tmcv1alpha1.ClusterRegistration{}, secrets: map[workspace.Key]*corev1.Secret{},
 		connections: map[workspace.Key]memberconfig.Connection{}, states: map[workspace.Key]view.Observation{},
 		changes: map[workspace.Key]int{}, applyPatches: true,
 	}
@@ -129,14 +128,14 @@ func newWorld() (*world, *Controller, *testingclock.FakeClock) {
 func (w *world) register(ws, name string) workspace.Key {
 	key := workspace.Key{Workspace: logicalcluster.Name(ws), Name: name}
 	w.version++
-	w.registrations[key] = &v1alpha1.ClusterRegistration{
+	w.registrations[key] = &tmcv1alpha1.ClusterRegistration{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, UID: types.UID(fmt.Sprint("uid-", w.version)), Generation: 1, ResourceVersion: fmt.Sprint(w.version),
 			Annotations:       map[string]string{logicalcluster.AnnotationKey: ws},
 			CreationTimestamp: metav1.NewTime(time.Date(2025, 1, 1, 0, w.version, 0, 0, time.UTC)),
 		},
-		Spec: v1alpha1.ClusterRegistrationSpec{KubeconfigSecretRef: &v1alpha1.KubeconfigSecretReference{
-			SecretReference: v1alpha1.SecretReference{Namespace: "default", Name: name},
+		Spec: tmcv1alpha1.ClusterRegistrationSpec{KubeconfigSecretRef: &tmcv1alpha1.KubeconfigSecretReference{
+			SecretReference: tmcv1alpha1.SecretReference{Namespace: "default", Name: name},
 		}},
 	}
 	w.secret(key, kubeconfig(name, "token: "+planted))
@@ -158,9 +157,9 @@ func (w *world) answer(key workspace.Key, uid types.UID, root byte) {
 	state.ClusterUID, state.VerifiedRoot = uid, [32]byte{root}
 	state.Generation++
 	state.Conditions = []metav1.Condition{
-		{Type: v1alpha1.ConditionReachable, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReachable},
-		{Type: v1alpha1.ConditionCredentialsValid, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCredentialsValid},
-		{Type: v1alpha1.ConditionCapacityKnown, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCapacityKnown},
+		{Type: tmcv1alpha1.ConditionReachable, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonReachable},
+		{Type: tmcv1alpha1.ConditionCredentialsValid, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonCredentialsValid},
+		{Type: tmcv1alpha1.ConditionCapacityKnown, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonCapacityKnown},
 	}
 	state.CapacityCounted = true
 	w.states[key] = state

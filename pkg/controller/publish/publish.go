@@ -19,7 +19,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/view"
@@ -34,7 +34,7 @@ const (
 
 // Registrations are those of bound workspaces.
 type Registrations interface {
-	Find(key workspace.Key) (*v1alpha1.ClusterRegistration, bool)
+	Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool)
 }
 
 // Members knows what is known of each member.
@@ -49,7 +49,7 @@ type Lending interface {
 
 // Store takes the rows.
 type Store interface {
-	SetContent(source workspace.Key, status *v1alpha1.ClusterStatusStatus)
+	SetContent(source workspace.Key, status *tmcv1alpha1.ClusterStatusStatus)
 	SetEntries(source workspace.Key, entries []view.Entry)
 	DeleteSource(source workspace.Key)
 }
@@ -79,7 +79,7 @@ type Controller struct {
 
 // published is what the store holds of a registration.
 type published struct {
-	status v1alpha1.ClusterStatusStatus
+	status tmcv1alpha1.ClusterStatusStatus
 	at     time.Time
 }
 
@@ -134,7 +134,7 @@ func (c *Controller) withdraw(ctx context.Context, key workspace.Key) {
 }
 
 // setContent publishes what is due, and returns when to look again.
-func (c *Controller) setContent(key workspace.Key, status v1alpha1.ClusterStatusStatus) time.Duration {
+func (c *Controller) setContent(key workspace.Key, status tmcv1alpha1.ClusterStatusStatus) time.Duration {
 	now := c.config.Clock.Now()
 	c.mu.Lock()
 	before, known := c.published[key]
@@ -154,7 +154,7 @@ func (c *Controller) setContent(key workspace.Key, status v1alpha1.ClusterStatus
 }
 
 // delay is how long after the last publication the next one is due.
-func (c *Controller) delay(before, after *v1alpha1.ClusterStatusStatus) time.Duration {
+func (c *Controller) delay(before, after *tmcv1alpha1.ClusterStatusStatus) time.Duration {
 	if !equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
 		return 0
 	}
@@ -165,7 +165,7 @@ func (c *Controller) delay(before, after *v1alpha1.ClusterStatusStatus) time.Dur
 }
 
 // sameBut reports whether at most the time of observation differs.
-func sameBut(before, after *v1alpha1.ClusterStatusStatus) bool {
+func sameBut(before, after *tmcv1alpha1.ClusterStatusStatus) bool {
 	a, b := *before, *after
 	a.ObservationTime, b.ObservationTime = (*metav1.Time)(nil), nil
 	return equality.Semantic.DeepEqual(a, b)

@@ -13,28 +13,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
 
-	"github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/capacity"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 type world struct {
-	registration *v1alpha1.ClusterRegistration
+	registration *tmcv1alpha1.ClusterRegistration
 	observation  view.Observation
 	entries      []view.Entry
 
-	contents []v1alpha1.ClusterStatusStatus
+	contents []tmcv1alpha1.ClusterStatusStatus
 	rows     []view.Entry
 	deleted  int
 }
 
-func (w *world) Find(workspace.Key) (*v1alpha1.ClusterRegistration, bool) {
+func (w *world) Find(workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool) {
 	return w.registration, w.registration != nil
 }
 func (w *world) Observation(workspace.Key) (view.Observation, bool) { return w.observation, true }
 func (w *world) Entries(workspace.Key) []view.Entry                 { return w.entries }
-func (w *world) SetContent(_ workspace.Key, status *v1alpha1.ClusterStatusStatus) {
+func (w *world) SetContent(_ workspace.Key, status *tmcv1alpha1.ClusterStatusStatus) {
 	w.contents = append(w.contents, *status)
 }
 func (w *world) SetEntries(_ workspace.Key, entries []view.Entry) { w.rows = entries }
@@ -46,11 +46,11 @@ func (w *world) cpu(amount string) {
 }
 
 func (w *world) reachable(status metav1.ConditionStatus) {
-	w.observation.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReachable, Status: status, Reason: "R"}}
+	w.observation.Conditions = []metav1.Condition{{Type: tmcv1alpha1.ConditionReachable, Status: status, Reason: "R"}}
 }
 
 func newWorld() (*world, *Controller, *testingclock.FakeClock) {
-	w := &world{registration: &v1alpha1.ClusterRegistration{}, entries: []view.Entry{{Key: workspace.Key{Workspace: "one", Name: "east"}}}}
+	w := &world{registration: &tmcv1alpha1.ClusterRegistration{}, entries: []view.Entry{{Key: workspace.Key{Workspace: "one", Name: "east"}}}}
 	clock := testingclock.NewFakeClock(time.Unix(1000, 0))
 	return w, New(Config{Registrations: w, Members: w, Lending: w, Store: w, Clock: clock}), clock
 }

@@ -98,12 +98,12 @@ func TestNamespacedViewsKeepToTheNamespace(t *testing.T) {
 		if err != nil {
 			t.Fatalf("listing: %v", err)
 		}
-		if items := list.(*viewstore.List).Items; len(items) != want { //nolint:forcetypeassert // the test fails either way
+		if items := list.(*viewstore.List).Items; len(items) != want { // the test fails either way
 			t.Errorf("namespace %q has %d objects, want %d", namespace, len(items), want)
 		}
 	}
 	obj, err := rest.Get(request.WithNamespace(ctx, "test"), "web", &metav1.GetOptions{ResourceVersion: "0"})
-	if err != nil || obj.(*viewstore.Object).GetNamespace() != "test" { //nolint:forcetypeassert // the test fails either way
+	if err != nil || obj.(*viewstore.Object).GetNamespace() != "test" { // the test fails either way
 		t.Errorf("getting: %v, %v", obj, err)
 	}
 	if _, err := rest.Get(request.WithNamespace(ctx, "none"), "web", nil); !apierrors.IsNotFound(err) {
@@ -136,7 +136,7 @@ func TestConfigurationIsWhatDiscoveryOffers(t *testing.T) {
 		if _, ok := lister.NewList().(*tmcv1alpha1.ClusterStatusList); !ok {
 			t.Errorf("the list is a %T", lister.NewList())
 		}
-		_, creates := storage.(rest.Creater)
+		_, creates := storage.(rest.Creater) //nolint:misspell // so it is called
 		_, updates := storage.(rest.Updater)
 		_, deletes := storage.(rest.GracefulDeleter)
 		_, deletesAll := storage.(rest.CollectionDeleter)

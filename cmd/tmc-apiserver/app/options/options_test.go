@@ -165,14 +165,18 @@ func TestServerConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := summary{Direct: config.Doors.Clients != nil, Watches: config.Doors.Limits.Watches, Delay: config.Generic.ShutdownDelayDuration,
-		Profiling: config.Generic.EnableProfiling, TLS: config.Generic.SecureServing.MinTLSVersion, CIDR: backendConfig.AllowedMembers[0].String()}
+	got := summary{
+		Direct: config.Doors.Clients != nil, Watches: config.Doors.Limits.Watches, Delay: config.Generic.ShutdownDelayDuration,
+		Profiling: config.Generic.EnableProfiling, TLS: config.Generic.SecureServing.MinTLSVersion, CIDR: backendConfig.AllowedMembers[0].String(),
+	}
 	for _, d := range config.Doors.Headers {
 		got.Doors = append(got.Doors, d.Name+":"+strings.Join(d.AllowedNames, ","))
 		got.Shards = append(got.Shards, d.ShardUsers...)
 	}
-	want := summary{Doors: []string{"front:kcp-front-proxy", "side:side"}, Shards: []string{"kcp-shard-root"}, Direct: true, Watches: 3,
-		Delay: 7 * time.Second, Profiling: true, TLS: 0x0304, CIDR: "127.0.0.0/8"}
+	want := summary{
+		Doors: []string{"front:kcp-front-proxy", "side:side"}, Shards: []string{"kcp-shard-root"}, Direct: true, Watches: 3,
+		Delay: 7 * time.Second, Profiling: true, TLS: 0x0304, CIDR: "127.0.0.0/8",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}

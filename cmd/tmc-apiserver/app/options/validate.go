@@ -200,7 +200,7 @@ func atLeast(flag string, value, least time.Duration) error {
 }
 
 func readable(flag, file string) error {
-	f, err := os.Open(file) //nolint:gosec // the file is the operator's choice
+	f, err := os.Open(file) // the file is the operator's choice
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
