@@ -4,6 +4,7 @@
 package options
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -64,6 +65,10 @@ func (o CompletedOptions) ProviderConfig() (*rest.Config, error) {
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: o.KCP.Kubeconfig}, &clientcmd.ConfigOverrides{}).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading --kubeconfig: %w", err)
+	}
+	// Members' credentials come from there, so whoever answers must be known.
+	if config.Insecure || !strings.HasPrefix(config.Host, "https://") {
+		return nil, errors.New("--kubeconfig must name an https:// server and verify it: remove insecure-skip-tls-verify, and give certificate-authority-data")
 	}
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
 	return config, nil

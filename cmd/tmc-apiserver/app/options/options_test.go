@@ -223,6 +223,16 @@ func TestConfigFailures(t *testing.T) {
 	if _, err := parse(t, f.operator("--kubeconfig="+f.ca)...).BackendConfig(&apiserver.Config{}); err == nil {
 		t.Error("a kubeconfig that is none was accepted")
 	}
+	for name, cluster := range map[string]string{
+		"not verified": `{server: "https://127.0.0.1:1", insecure-skip-tls-verify: true}`,
+		"not https":    `{server: "http://127.0.0.1:1"}`,
+	} {
+		bad := strings.Replace(kubeconfig, `{server: "https://127.0.0.1:1/clusters/root:tmc"}`, cluster, 1)
+		path := doortest.WriteFile(t, t.TempDir(), "kubeconfig", []byte(bad))
+		if _, err := parse(t, f.operator("--kubeconfig="+path)...).ProviderConfig(); err == nil {
+			t.Errorf("a kubeconfig whose server is %s was accepted", name)
+		}
+	}
 }
 
 func TestWarnings(t *testing.T) {
