@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 
@@ -37,6 +38,8 @@ type Server struct {
 
 	mu   sync.Mutex
 	stop context.CancelFunc
+	// ended says that no component may start any more.
+	ended bool
 	// failure is why the server ended by itself.
 	failure error
 
@@ -73,10 +76,9 @@ func (c CompletedConfig) apiGroup() *genericapiserver.APIGroupInfo {
 	gv := tmcv1alpha1.SchemeGroupVersion()
 	group := genericapiserver.NewDefaultAPIGroupInfo(gv.Group, c.scheme, metav1.ParameterCodec, c.codecs)
 	group.NegotiatedSerializer = textCodecs{c.codecs}
-	group.VersionedResourcesStorageMap[gv.Version] = map[string]rest.Storage{}
-	for name, storage := range c.config.Backend.Storage {
-		group.VersionedResourcesStorageMap[gv.Version][name] = storage
-	}
+	storage := map[string]rest.Storage{}
+	maps.Copy(storage, c.config.Backend.Storage)
+	group.VersionedResourcesStorageMap[gv.Version] = storage
 	return &group
 }
 
@@ -102,7 +104,11 @@ func (c CompletedConfig) endWatchesHook(end func()) genericapiserver.PreShutdown
 // startHook starts a component on its own, so that /readyz does not wait for it to end.
 func (s *Server) startHook(component Component) genericapiserver.PostStartHookFunc {
 	return func(hook genericapiserver.PostStartHookContext) error {
-		s.running.Go(func() { s.runComponent(hook.Context, component) })
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.ended { // a server that is stopped while it starts runs its hooks all the same
+			s.running.Go(func() { s.runComponent(hook.Context, component) })
+		}
 		return nil
 	}
 }
@@ -162,6 +168,9 @@ func (s *Server) Run(ctx context.Context) error {
 	logger.Info("Started serving", "address", s.Address())
 	err := s.generic.PrepareRun().RunWithContext(ctx)
 	close(s.drained)
+	s.mu.Lock()
+	s.ended = true // no component starts from here on, so that all that run can be waited for
+	s.mu.Unlock()
 	s.running.Wait()
 	if err == nil {
 		err = s.failed()

@@ -288,7 +288,6 @@ func BenchmarkHeapPerPod(b *testing.B) {
 	}
 	reference := float64(heap()-before) / sample
 	runtime.KeepAlive(typed)
-	typed = nil
 	var perPod float64
 	for b.Loop() {
 		random := rand.New(rand.NewPCG(1, 1))

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -213,9 +214,7 @@ func TestSEC01HeaderVariantsChangeNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			header := base.Clone()
-			for key, list := range forged {
-				header[key] = list
-			}
+			maps.Copy(header, forged)
 			got, err := doors.Identify(requestBy(&sideProxy, header))
 			if err != nil {
 				t.Fatal(err)

@@ -204,12 +204,7 @@ func (s *Store) joinAll(w *watcher, b begin) error {
 func (t *tenant) plan(w *watcher, b begin, items []*item) ([]*item, error) {
 	switch {
 	case b.initial:
-		for _, e := range t.sorted {
-			if w.selection.matches(e.object) {
-				items = append(items, &item{entry: e, object: e.object, initial: true})
-			}
-		}
-		return items, nil
+		return t.planInitial(w, items), nil
 	case b.now:
 		return items, nil
 	case b.rev < t.floor:
@@ -228,6 +223,22 @@ func (t *tenant) plan(w *watcher, b begin, items []*item) ([]*item, error) {
 			items = append(items, &item{entry: e, object: e.object, known: known})
 		}
 	}
+	return t.planDeleted(w, b, items)
+}
+
+// planInitial appends what there is.
+func (t *tenant) planInitial(w *watcher, items []*item) []*item {
+	for _, e := range t.sorted {
+		if w.selection.matches(e.object) {
+			items = append(items, &item{entry: e, object: e.object, initial: true})
+		}
+	}
+	return items
+}
+
+// planDeleted appends what the client knows and is there no more.
+func (t *tenant) planDeleted(w *watcher, b begin, items []*item) ([]*item, error) {
+	selective := !w.selection.Labels.Empty()
 	for _, dead := range t.tombstones {
 		if dead.rev <= b.rev || dead.entry.added > b.rev {
 			continue

@@ -102,7 +102,7 @@ func TestPortOwnersAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // nothing was accepted
+	defer listener.Close() // nothing was accepted
 	log := "E1123 failed: listen tcp " + listener.Addr().String() + ": bind: address already in use"
 	if err := portOwners(log); err == nil || !strings.Contains(err.Error(), "is held by process") {
 		t.Errorf("got %v, want the owner's name", err)

@@ -4,13 +4,14 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,7 +19,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kcp-dev/tmc/cmd/tmc-apiserver/app/options"
 	"github.com/kcp-dev/tmc/pkg/door/doortest"
@@ -95,17 +95,20 @@ func TestRunRefusesUnknownLogFormat(t *testing.T) { // as TestRun
 	}
 }
 
+// argsVariable holds the command line of a child process that plays the command, a line each.
+const argsVariable = "TMC_TEST_COMMAND_LINE"
+
+// TestMain plays the command itself in a child process: logging and signals belong to a process as a whole.
+func TestMain(m *testing.M) {
+	if args, found := os.LookupEnv(argsVariable); found {
+		os.Exit(Run(strings.Split(args, "\n"), os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
 // The whole command line: the server serves with the flags as typed, and the signal to stop ends it without an error.
-func TestRunServesUntilTheSignal(t *testing.T) { // as TestRun, and the signal is the process's
-	t.Cleanup(func() {
-		if err := logsapi.ResetForTest(nil); err != nil {
-			t.Error(err)
-		}
-	})
-	// While the test listens, too, a signal that comes too early does not end it.
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM)
-	defer signal.Stop(signals)
+func TestRunServesUntilTheSignal(t *testing.T) {
+	t.Parallel()
 	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,16 +116,33 @@ func TestRunServesUntilTheSignal(t *testing.T) { // as TestRun, and the signal i
 	address := free.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
 	_ = free.Close()
-	type result struct {
-		code   int
-		errOut string
-	}
-	done := make(chan result, 1)
 	args := append(serveFlags(t), "--secure-port="+port, "--leader-elect=false", "--publish-endpoints=false")
-	go func() {
-		code, _, errOut := execute(t, args...)
-		done <- result{code, errOut}
-	}()
+	command := exec.CommandContext(t.Context(), os.Args[0])
+	command.Env = append(os.Environ(), argsVariable+"="+strings.Join(args, "\n"))
+	var output bytes.Buffer
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- command.Wait() }()
+	awaitAlive(t, address, done)
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err != nil || strings.Contains(output.String(), "Error:") {
+			t.Errorf("it ended with %v:\n%s", err, output.String())
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server did not stop")
+	}
+}
+
+// awaitAlive waits until the server says that it is alive.
+func awaitAlive(t *testing.T, address string, done <-chan error) {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer client.CloseIdleConnections()
 	alive := func() bool {
@@ -139,25 +159,14 @@ func TestRunServesUntilTheSignal(t *testing.T) { // as TestRun, and the signal i
 	}
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for deadline := time.After(20 * time.Second); !alive(); {
+	for deadline := time.After(30 * time.Second); !alive(); {
 		select {
 		case <-ticker.C:
-		case early := <-done:
-			t.Fatalf("it ended with code %d: %s", early.code, early.errOut)
+		case err := <-done:
+			t.Fatalf("it ended with %v", err)
 		case <-deadline:
 			t.Fatal("the server did not come up")
 		}
-	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case ended := <-done:
-		if ended.code != 0 || ended.errOut != "" {
-			t.Errorf("code %d: %s", ended.code, ended.errOut)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the server did not stop")
 	}
 }
 

@@ -47,7 +47,7 @@ func Free(ctx context.Context, n int) ([]int, error) {
 			continue
 		}
 		// Held until all are found: otherwise one port could be found twice.
-		defer listener.Close() //nolint:errcheck // a listener that never accepted has nothing to lose
+		defer listener.Close() // a listener that never accepted has nothing to lose
 		found = append(found, port)
 	}
 	return nil, fmt.Errorf("looking for %d ports from %d to %d: %w", n, lowest, highest, ErrNoneFree)
