@@ -254,7 +254,7 @@ func (r *rig) follow(client *http.Client, path string) (<-chan string, int) {
 		r.t.Fatal(err)
 	}
 	req.Header = asShard()
-	response, err := client.Do(req)
+	response, err := client.Do(req) //nolint:bodyclose // closed by the goroutine that reads it
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -125,7 +125,7 @@ func (c *Cluster) largestFree() []tmcv1alpha1.FreeSlot {
 			}
 		}
 	}
-	var slots []tmcv1alpha1.FreeSlot
+	var slots []tmcv1alpha1.FreeSlot //nolint:prealloc // nil where nothing is free
 	for i := range best {
 		n := best[i].node
 		if n == nil {

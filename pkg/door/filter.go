@@ -12,7 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/klog/v2"
 
 	"github.com/kcp-dev/tmc/pkg/logkey"
@@ -33,9 +33,9 @@ type FilterConfig struct {
 	Paths       *PathParser
 	Doors       *Doors
 	Limits      Limits
-	RequestInfo request.RequestInfoResolver
+	RequestInfo genericapirequest.RequestInfoResolver
 	// LongRunning tells watches from other requests.
-	LongRunning request.LongRunningRequestCheck
+	LongRunning genericapirequest.LongRunningRequestCheck
 	Metrics     *Metrics
 }
 

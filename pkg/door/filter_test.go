@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	apirequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/testutil"
@@ -34,7 +34,7 @@ func newFilter(t testing.TB, p pki, limits Limits, next http.HandlerFunc) (http.
 	}
 	f, err := NewFilter(next, FilterConfig{
 		Paths: newParser(t), Doors: p.doors(t), Limits: limits, Metrics: m,
-		RequestInfo: &apirequest.RequestInfoFactory{APIPrefixes: sets.NewString("apis"), GrouplessAPIPrefixes: sets.NewString()},
+		RequestInfo: &genericapirequest.RequestInfoFactory{APIPrefixes: sets.NewString("apis"), GrouplessAPIPrefixes: sets.NewString()},
 		LongRunning: genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString()),
 	})
 	if err != nil {
@@ -293,8 +293,8 @@ func TestNewFilterRefuses(t *testing.T) {
 	}
 	p := newPKI(t)
 	config := FilterConfig{
-		Paths: newParser(t), Doors: p.doors(t), RequestInfo: &apirequest.RequestInfoFactory{}, Limits: Limits{Watches: -1},
-		LongRunning: func(*http.Request, *apirequest.RequestInfo) bool { return false },
+		Paths: newParser(t), Doors: p.doors(t), RequestInfo: &genericapirequest.RequestInfoFactory{}, Limits: Limits{Watches: -1},
+		LongRunning: func(*http.Request, *genericapirequest.RequestInfo) bool { return false },
 	}
 	if _, err := NewFilter(http.NotFoundHandler(), config); err == nil {
 		t.Error("a negative limit was accepted")

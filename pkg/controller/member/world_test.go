@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,9 +27,7 @@ import (
 const planted = "planted-bearer-token-of-a-member"
 
 // world plays kcp and the fleet.
-
 type world struct {
-	mu            sync.Mutex
 	registrations map[workspace.Key]*tmcv1alpha1.ClusterRegistration
 	secrets       map[workspace.Key]*corev1.Secret
 	connections   map[workspace.Key]memberconfig.Connection

@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/kcp-dev/tmc/pkg/viewstore"
@@ -152,7 +152,7 @@ func (r *REST) namespaceOf(ctx context.Context) string {
 	if !r.config.Namespaced {
 		return ""
 	}
-	return request.NamespaceValue(ctx)
+	return genericapirequest.NamespaceValue(ctx)
 }
 
 // workspaceOf returns the request's workspace, once the store is filled.

@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/clock"
 
@@ -94,7 +94,7 @@ func TestNamespacedViewsKeepToTheNamespace(t *testing.T) {
 	store.SetContent(src, nil)
 	ctx := workspace.With(context.Background(), "acme")
 	for namespace, want := range map[string]int{"prod": 1, "none": 0, "": 2} {
-		list, err := rest.List(request.WithNamespace(ctx, namespace), nil)
+		list, err := rest.List(genericapirequest.WithNamespace(ctx, namespace), nil)
 		if err != nil {
 			t.Fatalf("listing: %v", err)
 		}
@@ -102,11 +102,11 @@ func TestNamespacedViewsKeepToTheNamespace(t *testing.T) {
 			t.Errorf("namespace %q has %d objects, want %d", namespace, len(items), want)
 		}
 	}
-	obj, err := rest.Get(request.WithNamespace(ctx, "test"), "web", &metav1.GetOptions{ResourceVersion: "0"})
+	obj, err := rest.Get(genericapirequest.WithNamespace(ctx, "test"), "web", &metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil || obj.(*viewstore.Object).GetNamespace() != "test" { // the test fails either way
 		t.Errorf("getting: %v, %v", obj, err)
 	}
-	if _, err := rest.Get(request.WithNamespace(ctx, "none"), "web", nil); !apierrors.IsNotFound(err) {
+	if _, err := rest.Get(genericapirequest.WithNamespace(ctx, "none"), "web", nil); !apierrors.IsNotFound(err) {
 		t.Errorf("getting from another namespace: %v, want 404", err)
 	}
 }
