@@ -29,15 +29,34 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ClusterRegistrationList{}.OpenAPIModelName():   schema_tmc_apis_tmc_v1alpha1_ClusterRegistrationList(ref),
 		v1alpha1.ClusterRegistrationSpec{}.OpenAPIModelName():   schema_tmc_apis_tmc_v1alpha1_ClusterRegistrationSpec(ref),
 		v1alpha1.ClusterRegistrationStatus{}.OpenAPIModelName(): schema_tmc_apis_tmc_v1alpha1_ClusterRegistrationStatus(ref),
+		v1alpha1.ClusterRejection{}.OpenAPIModelName():          schema_tmc_apis_tmc_v1alpha1_ClusterRejection(ref),
 		v1alpha1.ClusterStatus{}.OpenAPIModelName():             schema_tmc_apis_tmc_v1alpha1_ClusterStatus(ref),
 		v1alpha1.ClusterStatusList{}.OpenAPIModelName():         schema_tmc_apis_tmc_v1alpha1_ClusterStatusList(ref),
 		v1alpha1.ClusterStatusStatus{}.OpenAPIModelName():       schema_tmc_apis_tmc_v1alpha1_ClusterStatusStatus(ref),
+		v1alpha1.ClusterWeight{}.OpenAPIModelName():             schema_tmc_apis_tmc_v1alpha1_ClusterWeight(ref),
 		v1alpha1.FreeSlot{}.OpenAPIModelName():                  schema_tmc_apis_tmc_v1alpha1_FreeSlot(ref),
 		v1alpha1.KubeconfigSecretReference{}.OpenAPIModelName(): schema_tmc_apis_tmc_v1alpha1_KubeconfigSecretReference(ref),
 		v1alpha1.NodeSummary{}.OpenAPIModelName():               schema_tmc_apis_tmc_v1alpha1_NodeSummary(ref),
+		v1alpha1.PlacedObject{}.OpenAPIModelName():              schema_tmc_apis_tmc_v1alpha1_PlacedObject(ref),
+		v1alpha1.Placement{}.OpenAPIModelName():                 schema_tmc_apis_tmc_v1alpha1_Placement(ref),
+		v1alpha1.PlacementCluster{}.OpenAPIModelName():          schema_tmc_apis_tmc_v1alpha1_PlacementCluster(ref),
+		v1alpha1.PlacementDecision{}.OpenAPIModelName():         schema_tmc_apis_tmc_v1alpha1_PlacementDecision(ref),
+		v1alpha1.PlacementList{}.OpenAPIModelName():             schema_tmc_apis_tmc_v1alpha1_PlacementList(ref),
+		v1alpha1.PlacementOutcome{}.OpenAPIModelName():          schema_tmc_apis_tmc_v1alpha1_PlacementOutcome(ref),
+		v1alpha1.PlacementSpec{}.OpenAPIModelName():             schema_tmc_apis_tmc_v1alpha1_PlacementSpec(ref),
+		v1alpha1.PlacementStatus{}.OpenAPIModelName():           schema_tmc_apis_tmc_v1alpha1_PlacementStatus(ref),
+		v1alpha1.PlacementStatusList{}.OpenAPIModelName():       schema_tmc_apis_tmc_v1alpha1_PlacementStatusList(ref),
+		v1alpha1.PlacementStatusStatus{}.OpenAPIModelName():     schema_tmc_apis_tmc_v1alpha1_PlacementStatusStatus(ref),
 		v1alpha1.PodSummary{}.OpenAPIModelName():                schema_tmc_apis_tmc_v1alpha1_PodSummary(ref),
+		v1alpha1.ReplicaScheduling{}.OpenAPIModelName():         schema_tmc_apis_tmc_v1alpha1_ReplicaScheduling(ref),
+		v1alpha1.ReplicaSummary{}.OpenAPIModelName():            schema_tmc_apis_tmc_v1alpha1_ReplicaSummary(ref),
+		v1alpha1.ResourceSelector{}.OpenAPIModelName():          schema_tmc_apis_tmc_v1alpha1_ResourceSelector(ref),
 		v1alpha1.SecretReference{}.OpenAPIModelName():           schema_tmc_apis_tmc_v1alpha1_SecretReference(ref),
+		v1alpha1.Suspension{}.OpenAPIModelName():                schema_tmc_apis_tmc_v1alpha1_Suspension(ref),
 		v1alpha1.Taint{}.OpenAPIModelName():                     schema_tmc_apis_tmc_v1alpha1_Taint(ref),
+		v1alpha1.Toleration{}.OpenAPIModelName():                schema_tmc_apis_tmc_v1alpha1_Toleration(ref),
+		v1alpha1.UnplacedObject{}.OpenAPIModelName():            schema_tmc_apis_tmc_v1alpha1_UnplacedObject(ref),
+		v1alpha1.WorkloadSummary{}.OpenAPIModelName():           schema_tmc_apis_tmc_v1alpha1_WorkloadSummary(ref),
 		v1alpha1.WorkspaceReference{}.OpenAPIModelName():        schema_tmc_apis_tmc_v1alpha1_WorkspaceReference(ref),
 		resource.Quantity{}.OpenAPIModelName():                  schema_apimachinery_pkg_api_resource_Quantity(ref),
 		v1.APIGroup{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_APIGroup(ref),
@@ -530,6 +549,58 @@ func schema_tmc_apis_tmc_v1alpha1_ClusterRegistrationStatus(ref common.Reference
 	}
 }
 
+func schema_tmc_apis_tmc_v1alpha1_ClusterRejection(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterRejection says why a member was not chosen.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterName is the name of the member's ClusterStatus in this workspace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"stage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stage is the step of scheduling at which the member dropped out: Filter, Score or Assign.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason says why in one word.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says why in a sentence.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"score": {
+						SchemaProps: spec.SchemaProps{
+							Description: "score is what the member would have been chosen by, from 0 to 100, if it got so far.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"clusterName", "stage", "reason"},
+			},
+		},
+	}
+}
+
 func schema_tmc_apis_tmc_v1alpha1_ClusterStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -818,6 +889,68 @@ func schema_tmc_apis_tmc_v1alpha1_ClusterStatusStatus(ref common.ReferenceCallba
 	}
 }
 
+func schema_tmc_apis_tmc_v1alpha1_ClusterWeight(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterWeight is the share of the members that it matches.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterNames": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterNames names members.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: "",
+										Type:    []string{"string"},
+										Format:  "",
+									},
+								},
+							},
+						},
+					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector selects members by label. Members that it selects or that clusterNames names are matched.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"weight": {
+						SchemaProps: spec.SchemaProps{
+							Description: "weight is the share of each matched member. A member with weight 0 gets no replicas but minReplicas.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"minReplicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "minReplicas is the least that each matched member runs, as far as the workload has so many.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"maxReplicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxReplicas is the most that each matched member runs.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
 func schema_tmc_apis_tmc_v1alpha1_FreeSlot(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -931,6 +1064,679 @@ func schema_tmc_apis_tmc_v1alpha1_NodeSummary(ref common.ReferenceCallback) comm
 	}
 }
 
+func schema_tmc_apis_tmc_v1alpha1_PlacedObject(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacedObject is one copy of one object.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object, in the workspace and on the member.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"synced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "synced is True when the member has what it should have.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"syncedGeneration": {
+						SchemaProps: spec.SchemaProps{
+							Description: "syncedGeneration is the generation of the workspace's object that the member has.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"health": {
+						SchemaProps: spec.SchemaProps{
+							Description: "health says how the copy is doing.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"drifted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "drifted says that the copy differed from what was applied when it was last seen; it is being repaired.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"replicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "replicas counts the replicas of workloads that have them.",
+							Ref:         ref(v1alpha1.ReplicaSummary{}.OpenAPIModelName()),
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason says in one word why the copy is not synced, or not healthy.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says it in a sentence. It may quote the member, shortened and made printable.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "name"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ReplicaSummary{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_Placement(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Placement chooses the members that run the workloads of its namespace, and divides their replicas. A workload is placed by exactly one Placement: the one with the higher priority, of equal ones the older, then the first by name.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard object's metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"spec": {
+						SchemaProps: spec.SchemaProps{
+							Description: "spec says which workloads are placed, and on which members. An empty spec places every workload of the namespace on every member of the workspace.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PlacementSpec{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status tells what was decided. It changes on transitions only; live figures are in the PlacementStatus of the same name.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PlacementOutcome{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PlacementOutcome{}.OpenAPIModelName(), v1alpha1.PlacementSpec{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementCluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementCluster is what a Placement has on one member.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterName is the name of the member's ClusterStatus in this workspace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"phase": {
+						SchemaProps: spec.SchemaProps{
+							Description: "phase is Active while the member is chosen, and Leaving until its copies are gone afterwards.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reachable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reachable is the status of the member's condition Reachable. While it is not True, what is below is the last that is known.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"observationTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observationTime is when the member last confirmed what is below.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"score": {
+						SchemaProps: spec.SchemaProps{
+							Description: "score is what the member was chosen by, from 0 to 100; higher is better.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"workloads": {
+						SchemaProps: spec.SchemaProps{
+							Description: "workloads counts the copies on this member.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.WorkloadSummary{}.OpenAPIModelName()),
+						},
+					},
+					"objects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "objects are the copies on this member, ordered by kind and name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.PlacedObject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"clusterName"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PlacedObject{}.OpenAPIModelName(), v1alpha1.WorkloadSummary{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementDecision(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementDecision is one chosen member.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterName is the name of the member's ClusterStatus in this workspace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"phase": {
+						SchemaProps: spec.SchemaProps{
+							Description: "phase is Active while the member is chosen, and Leaving until its copies are gone afterwards.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"clusterName"},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementList is a list of Placements.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard list metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the placements.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.Placement{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Placement{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementOutcome(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementOutcome tells what was decided for a Placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions are Scheduled, Synchronized, Available and, as their summary, Ready.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"decisions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"clusterName",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "decisions are the chosen members, ordered by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.PlacementDecision{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PlacementDecision{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementSpec says which workloads are placed, and on which members.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resourceSelectors": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceSelectors select objects of the namespace; an object that matches one of them is selected. Without any, every object that can be synced is, except Secrets, ServiceAccounts and what is not needed on members. What a selected workload refers to (ConfigMaps, Secrets, ServiceAccounts, PersistentVolumeClaims) follows it in any case.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.ResourceSelector{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"clusterSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterSelector limits the members by the labels of their ClusterStatus. Unset admits every member of the workspace; together with clusterNames, a member must satisfy both.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+					"clusterNames": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterNames limits the members by the names of their ClusterStatus.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: "",
+										Type:    []string{"string"},
+										Format:  "",
+									},
+								},
+							},
+						},
+					},
+					"tolerations": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tolerations let members be chosen in spite of their taints.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.Toleration{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"numberOfClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "numberOfClusters is how many members are chosen. Unset chooses every member that fits. If fewer fit, those are chosen, and the condition Scheduled is False.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"replicaScheduling": {
+						SchemaProps: spec.SchemaProps{
+							Description: "replicaScheduling says how many replicas of a workload each chosen member runs.",
+							Ref:         ref(v1alpha1.ReplicaScheduling{}.OpenAPIModelName()),
+						},
+					},
+					"priority": {
+						SchemaProps: spec.SchemaProps{
+							Description: "priority decides between Placements that select the same workload: the higher one places it.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"suspension": {
+						SchemaProps: spec.SchemaProps{
+							Description: "suspension holds back decisions or their execution.",
+							Ref:         ref(v1alpha1.Suspension{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ReplicaScheduling{}.OpenAPIModelName(), v1alpha1.ResourceSelector{}.OpenAPIModelName(), v1alpha1.Suspension{}.OpenAPIModelName(), v1alpha1.Toleration{}.OpenAPIModelName(), v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementStatus is the live state of one Placement: where its workloads run, what became of each of them on each member, and why other members were not chosen. It is computed when it is read, and cannot be written.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata carries the name, the labels and the creation time of the Placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what is known of the Placement.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PlacementStatusStatus{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PlacementStatusStatus{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementStatusList(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementStatusList is a list of PlacementStatuses.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the standard list metadata.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ListMeta{}.OpenAPIModelName()),
+						},
+					},
+					"items": {
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the placements of the namespace or workspace.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.PlacementStatus{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"items"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PlacementStatus{}.OpenAPIModelName(), v1.ListMeta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_PlacementStatusStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PlacementStatusStatus is what is known of a Placement.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions are Scheduled, Synchronized, Available and, as their summary, Ready.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"observationTime": {
+						SchemaProps: spec.SchemaProps{
+							Description: "observationTime is the oldest time at which one of the chosen members last confirmed what is below.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"clustersWanted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clustersWanted is how many members the Placement asks for; unset is as many as fit.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"workloads": {
+						SchemaProps: spec.SchemaProps{
+							Description: "workloads counts what the Placement selects.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.WorkloadSummary{}.OpenAPIModelName()),
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"clusterName",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are the chosen members and those that still have copies, ordered by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.PlacementCluster{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"notChosen": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"clusterName",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "notChosen are the members that were not chosen, and why, ordered by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.ClusterRejection{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"notPlaced": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "notPlaced are selected objects that run nowhere, and why: another Placement has them, they fit nowhere, or they cannot be synced.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.UnplacedObject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterRejection{}.OpenAPIModelName(), v1alpha1.PlacementCluster{}.OpenAPIModelName(), v1alpha1.UnplacedObject{}.OpenAPIModelName(), v1alpha1.WorkloadSummary{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_tmc_apis_tmc_v1alpha1_PodSummary(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -961,6 +1767,135 @@ func schema_tmc_apis_tmc_v1alpha1_PodSummary(ref common.ReferenceCallback) commo
 	}
 }
 
+func schema_tmc_apis_tmc_v1alpha1_ReplicaScheduling(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReplicaScheduling says how many replicas of a workload each chosen member runs.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is Duplicated, every member runs all replicas, or Divided, the members share them.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"weights": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "weights divide the replicas in proportion, with whole numbers by largest remainder. The first entry that matches a member counts; a member that none matches has the weight 1 and no bounds.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Default: map[string]interface{}{},
+										Ref:     ref(v1alpha1.ClusterWeight{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterWeight{}.OpenAPIModelName()},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_ReplicaSummary(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReplicaSummary counts replicas of one copy.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"desired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "desired is how many the member was told to run.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"ready": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ready is how many of them are ready.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"available": {
+						SchemaProps: spec.SchemaProps{
+							Description: "available is how many of them have been ready for as long as the workload asks for.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"updated": {
+						SchemaProps: spec.SchemaProps{
+							Description: "updated is how many of them are of the newest template.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"desired", "ready", "available", "updated"},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_ResourceSelector(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ResourceSelector selects objects of the Placement's namespace. Every field that is set must match.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and version of the objects, for example apps/v1. The version is not compared.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind of the objects, for example Deployment. Secrets and ServiceAccounts are selected by kind only.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of one object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"labelSelector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labelSelector selects objects by label.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
 func schema_tmc_apis_tmc_v1alpha1_SecretReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -986,6 +1921,33 @@ func schema_tmc_apis_tmc_v1alpha1_SecretReference(ref common.ReferenceCallback) 
 					},
 				},
 				Required: []string{"namespace", "name"},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_Suspension(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Suspension holds back decisions or their execution.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"scheduling": {
+						SchemaProps: spec.SchemaProps{
+							Description: "scheduling keeps the decisions as they are, whatever changes.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"dispatching": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dispatching keeps what is on the members as it is; status goes on coming back.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
 			},
 		},
 	}
@@ -1023,6 +1985,155 @@ func schema_tmc_apis_tmc_v1alpha1_Taint(ref common.ReferenceCallback) common.Ope
 					},
 				},
 				Required: []string{"key", "effect"},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_Toleration(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Toleration tolerates the taints of members that it matches.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"key": {
+						SchemaProps: spec.SchemaProps{
+							Description: "key of the taint; empty, with the operator Exists, matches every taint.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"operator": {
+						SchemaProps: spec.SchemaProps{
+							Description: "operator relates the value: Equal compares it, Exists matches any.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"value": {
+						SchemaProps: spec.SchemaProps{
+							Description: "value of the taint, for the operator Equal.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"effect": {
+						SchemaProps: spec.SchemaProps{
+							Description: "effect of the taint; empty matches every effect.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_UnplacedObject(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UnplacedObject says why a selected object runs nowhere.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason says why in one word.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says why in a sentence.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "name", "reason"},
+			},
+		},
+	}
+}
+
+func schema_tmc_apis_tmc_v1alpha1_WorkloadSummary(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "WorkloadSummary counts copies: an object that is placed on three members counts three times.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"objects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objects is how many objects are placed.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"desired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "desired is how many copies there should be.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"synced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "synced is how many copies are as they should be.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"ready": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ready is how many copies are healthy.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"drifted": {
+						SchemaProps: spec.SchemaProps{
+							Description: "drifted is how many copies differ from what was last applied.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"failed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failed is how many copies could not be applied or are degraded.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
 			},
 		},
 	}

@@ -80,6 +80,7 @@ func TestMaximalPermissions(t *testing.T) {
   - tmc.kcp.io
   resources:
   - clusterstatuses
+  - placementstatuses
   verbs:
   - get
   - list
@@ -89,6 +90,7 @@ func TestMaximalPermissions(t *testing.T) {
   resources:
   - clusterregistrations
   - clustergrants
+  - placements
   verbs:
   - get
   - list
@@ -103,6 +105,7 @@ func TestMaximalPermissions(t *testing.T) {
   resources:
   - clusterregistrations/status
   - clustergrants/status
+  - placements/status
   verbs:
   - get
 `, "rules")
@@ -171,7 +174,7 @@ func TestExportServesViewsVirtually(t *testing.T) {
 			got[resource.(map[string]any)["name"].(string)] = kind
 		}
 	}
-	want := map[string]string{"clusterregistrations": "crd", "clustergrants": "crd", "clusterstatuses": "virtual"}
+	want := map[string]string{"clusterregistrations": "crd", "clustergrants": "crd", "placements": "crd", "clusterstatuses": "virtual", "placementstatuses": "virtual"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("storage of resources (-want +got):\n%s", diff)
 	}
@@ -196,7 +199,7 @@ func TestSchemas(t *testing.T) {
 			fields := version.(map[string]any)
 			subresources, _, _ := unstructured.NestedMap(fields, "subresources")
 			// kcp would offer a status that nothing serves, and spoil discovery of the whole group.
-			if strings.Contains(name, ".clusterstatuses.") && len(subresources) > 0 {
+			if (strings.Contains(name, ".clusterstatuses.") || strings.Contains(name, ".placementstatuses.")) && len(subresources) > 0 {
 				t.Errorf("schema %s of a view has subresources: %v", name, subresources)
 			}
 			undescribed(t, name, "", fields["schema"].(map[string]any))

@@ -104,3 +104,101 @@ const (
 	// ReasonInvalidSelector: clusterSelector cannot be parsed.
 	ReasonInvalidSelector = "InvalidSelector"
 )
+
+// Condition types of Placement and PlacementStatus. Ready sums them up.
+const (
+	// ConditionScheduled says whether as many members were chosen as the Placement asks for, and every selected
+	// workload is on them.
+	ConditionScheduled = "Scheduled"
+	// ConditionSynchronized says whether every chosen member has what it should have.
+	ConditionSynchronized = "Synchronized"
+	// ConditionAvailable says whether every copy is healthy.
+	ConditionAvailable = "Available"
+)
+
+// Reasons of ConditionScheduled.
+const (
+	// ReasonScheduled: the Placement has the members that it asks for.
+	ReasonScheduled = "Scheduled"
+	// ReasonNoClusterFits: no member passes; the PlacementStatus says why of each.
+	ReasonNoClusterFits = "NoClusterFits"
+	// ReasonTooFewClusters: fewer members pass than numberOfClusters asks for.
+	ReasonTooFewClusters = "TooFewClusters"
+	// ReasonWorkloadsNotPlaced: members were chosen, but some selected objects run nowhere.
+	ReasonWorkloadsNotPlaced = "WorkloadsNotPlaced"
+	// ReasonSuspended: suspension holds the decision or its execution back.
+	ReasonSuspended = "Suspended"
+	// ReasonInvalidPlacement: a field cannot be understood; the message names it.
+	ReasonInvalidPlacement = "InvalidPlacement"
+)
+
+// Reasons why a member was not chosen.
+const (
+	// ReasonNameNotListed: clusterNames does not name it.
+	ReasonNameNotListed = "NameNotListed"
+	// ReasonLabelsDoNotMatch: clusterSelector does not select it.
+	ReasonLabelsDoNotMatch = "LabelsDoNotMatch"
+	// ReasonUntoleratedTaint: it has a taint that the Placement does not tolerate.
+	ReasonUntoleratedTaint = "UntoleratedTaint"
+	// ReasonUnschedulable: it takes no new work.
+	ReasonUnschedulable = "Unschedulable"
+	// ReasonClusterNotReady: its condition Ready is not True.
+	ReasonClusterNotReady = "ClusterNotReady"
+	// ReasonCapacityUnknown: its capacity has not been counted, and the workloads request resources.
+	ReasonCapacityUnknown = "CapacityUnknown"
+	// ReasonInsufficientCapacity: the workloads do not fit into what it has available.
+	ReasonInsufficientCapacity = "InsufficientCapacity"
+	// ReasonAPIMissing: it does not serve a kind that is placed, or not to the member's credentials.
+	ReasonAPIMissing = "APIMissing"
+	// ReasonLowerScore: enough members with a higher score were found.
+	ReasonLowerScore = "LowerScore"
+	// ReasonNoReplicas: its share of the replicas is none.
+	ReasonNoReplicas = "NoReplicas"
+	// ReasonClusterNotFound: the workspace has no such member.
+	ReasonClusterNotFound = "ClusterNotFound"
+)
+
+// Reasons of ConditionSynchronized, and of copies that are not synced.
+const (
+	// ReasonSynchronized: everything is where it should be.
+	ReasonSynchronized = "Synchronized"
+	// ReasonSyncing: something is on its way.
+	ReasonSyncing = "Syncing"
+	// ReasonCollision: the member has an object of that name that is not this one's copy. It is not touched.
+	ReasonCollision = "Collision"
+	// ReasonMemberForbidden: the member denies the credentials a right that is needed; the message names it.
+	ReasonMemberForbidden = "MemberForbidden"
+	// ReasonMemberDenied: an admission webhook or policy, or a quota, of the member refuses the object.
+	ReasonMemberDenied = "MemberDenied"
+	// ReasonInvalidOnMember: the member's schema refuses the object.
+	ReasonInvalidOnMember = "InvalidOnMember"
+	// ReasonImmutableField: the change is to a field that cannot be changed; delete and create the object anew.
+	ReasonImmutableField = "ImmutableField"
+	// ReasonTooLarge: the object is larger than the member accepts.
+	ReasonTooLarge = "TooLarge"
+	// ReasonMemberUnreachable: the member cannot be reached.
+	ReasonMemberUnreachable = "MemberUnreachable"
+	// ReasonApplyFailed: the member answered with another error.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonDependencyMissing: something that the workload refers to does not exist in the workspace, or its kind is
+	// not claimed; the workload is synced all the same.
+	ReasonDependencyMissing = "DependencyMissing"
+	// ReasonNotSyncable: objects of this kind are not synced.
+	ReasonNotSyncable = "NotSyncable"
+	// ReasonPlacedByOther: another Placement places the object.
+	ReasonPlacedByOther = "PlacedByOther"
+	// ReasonDetachPending: a copy could not be removed from a member that cannot be reached.
+	ReasonDetachPending = "DetachPending"
+)
+
+// Reasons of ConditionAvailable, and of copies that are not healthy.
+const (
+	// ReasonAvailable: every copy is healthy.
+	ReasonAvailable = "Available"
+	// ReasonProgressing: copies are on their way to be healthy.
+	ReasonProgressing = "Progressing"
+	// ReasonDegraded: a copy is not going to be healthy without help.
+	ReasonDegraded = "Degraded"
+	// ReasonNothingPlaced: nothing is placed, so nothing is available.
+	ReasonNothingPlaced = "NothingPlaced"
+)

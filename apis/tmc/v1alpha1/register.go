@@ -35,6 +35,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&ClusterRegistration{}, &ClusterRegistrationList{},
 		&ClusterGrant{}, &ClusterGrantList{},
 		&ClusterStatus{}, &ClusterStatusList{},
+		&Placement{}, &PlacementList{},
+		&PlacementStatus{}, &PlacementStatusList{},
 	)
 	metav1.AddToGroupVersion(scheme, gv)
 	return nil

@@ -54,6 +54,11 @@ func (in ClusterRegistrationStatus) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterRejection) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.ClusterRejection"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterStatus) OpenAPIModelName() string {
 	return "io.kcp.tmc.v1alpha1.ClusterStatus"
 }
@@ -66,6 +71,11 @@ func (in ClusterStatusList) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterStatusStatus) OpenAPIModelName() string {
 	return "io.kcp.tmc.v1alpha1.ClusterStatusStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterWeight) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.ClusterWeight"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -84,8 +94,73 @@ func (in NodeSummary) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacedObject) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacedObject"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Placement) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.Placement"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementCluster) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementCluster"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementDecision) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementDecision"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementList) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementOutcome) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementOutcome"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementSpec) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementStatus) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementStatusList) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementStatusList"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PlacementStatusStatus) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.PlacementStatusStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PodSummary) OpenAPIModelName() string {
 	return "io.kcp.tmc.v1alpha1.PodSummary"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReplicaScheduling) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.ReplicaScheduling"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReplicaSummary) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.ReplicaSummary"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResourceSelector) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.ResourceSelector"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -94,8 +169,28 @@ func (in SecretReference) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Suspension) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.Suspension"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Taint) OpenAPIModelName() string {
 	return "io.kcp.tmc.v1alpha1.Taint"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Toleration) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.Toleration"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UnplacedObject) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.UnplacedObject"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in WorkloadSummary) OpenAPIModelName() string {
+	return "io.kcp.tmc.v1alpha1.WorkloadSummary"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
