@@ -99,6 +99,7 @@ generate: ## Generate everything that is generated: deepcopy, schemas, OpenAPI, 
 		--report-filename=/dev/null ./apis/tmc/v1alpha1 k8s.io/apimachinery/pkg/apis/meta/v1 \
 		k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version k8s.io/apimachinery/pkg/api/resource
 	go run ./tools/schemagen
+	go run ./tools/kubeschemas
 	mkdir -p docs/reference && go run ./tools/apidocs > docs/reference/api.md
 	go run ./tools/flagdocs > docs/reference/flags.md
 

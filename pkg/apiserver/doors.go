@@ -13,6 +13,7 @@ import (
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 
 	"github.com/kcp-dev/tmc/pkg/door"
+	"github.com/kcp-dev/tmc/pkg/patchguard"
 )
 
 // installDoors puts authentication, authorization and the filter into the handler chain.
@@ -52,6 +53,11 @@ func (c *completedConfig) installDoors() error {
 	if _, err := door.NewFilter(http.NotFoundHandler(), filterConfig); err != nil {
 		return err
 	}
+	guardMetrics, err := patchguard.NewMetrics(config.Metrics)
+	if err != nil {
+		return fmt.Errorf("registering the metrics of the patch guard: %w", err)
+	}
+	guard := patchguard.NewHandler(config.Clock, guardMetrics)
 	generic.BuildHandlerChainFunc = func(apiHandler http.Handler, chain *genericapiserver.Config) http.Handler {
 		filtered, err := door.NewFilter(genericapiserver.DefaultBuildHandlerChain(apiHandler, chain), filterConfig)
 		if err != nil {
@@ -59,9 +65,21 @@ func (c *completedConfig) installDoors() error {
 				http.Error(w, "the server is not configured", http.StatusInternalServerError)
 			})
 		}
-		return filtered
+		return withPatchGuard(guard, filtered)
 	}
 	return nil
+}
+
+// withPatchGuard serves kcp's admission reviews before the doors: kcp calls webhooks without an identity, and the answer
+// follows from the question alone. The guard bounds what it may cost by itself.
+func withPatchGuard(guard, doors http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == patchguard.Path {
+			guard.ServeHTTP(w, req)
+			return
+		}
+		doors.ServeHTTP(w, req)
+	})
 }
 
 // doors also tells the listener about each certificate authority: clients send only certificates that it names.

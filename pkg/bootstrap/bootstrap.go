@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,8 @@ func Run(ctx context.Context, admin *rest.Config, o Options, out io.Writer) erro
 		ProviderWorkspace: o.ProviderWorkspace,
 		ServerUser:        o.ServerUser,
 		TenantGroup:       o.TenantGroup,
+		WebhookURL:        strings.TrimSuffix(o.WebhookURL, "/"),
+		WebhookCA:         o.WebhookCA,
 	})
 	if err != nil {
 		return err
@@ -40,6 +43,9 @@ func Run(ctx context.Context, admin *rest.Config, o Options, out io.Writer) erro
 	}
 	if err := r.objects(ctx, objects); err != nil {
 		return err
+	}
+	if o.WebhookURL == "" {
+		r.report.printf("Without --webhook-url, kcp does not ask tmc-apiserver about patches: strategic merge patches lose data then.\n")
 	}
 	return r.report.finish(o.ProviderWorkspace)
 }

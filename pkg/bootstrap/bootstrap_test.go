@@ -55,8 +55,9 @@ func TestRunCreatesOnceAndThenChangesNothing(t *testing.T) {
 	first := mustRun(t, k, options())
 	wantLine(t, first, "created workspaces.tenancy.kcp.io/root:tmc")
 	wantLine(t, first, "created apiexports.apis.kcp.io/tmc.kcp.io")
+	wantLine(t, first, "created apiexports.apis.kcp.io/kubernetes")
 	wantLine(t, first, "created rolebindings.rbac.authorization.k8s.io/default/tmc-apiserver")
-	wantLine(t, first, "Workspace root:tmc is up to date: 16 created, 0 updated, 0 unchanged.")
+	wantLine(t, first, "Workspace root:tmc is up to date: 32 created, 0 updated, 0 unchanged.")
 	wantOrder(t, k.takeWrites(), "/workspaces/tmc", "/cachedresources/", "/clusterrolebindings/tmc-maximal-permissions",
 		"/apiresourceschemas/", "/apiexports/", "/workspacetypes/")
 
@@ -96,7 +97,7 @@ func TestDryRunWritesNothing(t *testing.T) {
 	report := mustRun(t, k, o)
 	wantLine(t, report, "would create workspaces.tenancy.kcp.io/root:tmc")
 	wantLine(t, report, "would create workspacetypes.tenancy.kcp.io/tmc")
-	wantLine(t, report, "Dry run for workspace root:tmc: 16 to create, 0 to update, 0 unchanged; nothing was written.")
+	wantLine(t, report, "Dry run for workspace root:tmc: 32 to create, 0 to update, 0 unchanged; nothing was written.")
 
 	k.addWorkspace("root", "tmc", "root", "universal")
 	report = mustRun(t, k, o)
@@ -140,10 +141,37 @@ func TestUpgradeSwitchesSchemasAndKeepsTheOldOnes(t *testing.T) {
 
 	report = mustRun(t, k, options())
 	wantLine(t, report, "updated apiexports.apis.kcp.io/tmc.kcp.io")
-	wantLine(t, report, "Workspace root:tmc is up to date: 1 created, 1 updated, 14 unchanged.")
+	wantLine(t, report, "Workspace root:tmc is up to date: 1 created, 1 updated, 30 unchanged.")
 	if k.object(old) == nil {
 		t.Error("the old schema is gone, though bindings may refer to it")
 	}
+	wantLine(t, mustRun(t, k, options()), "Workspace root:tmc is up to date: nothing to change.")
+}
+
+// An installation from before the Kubernetes kinds has everything else, and a WorkspaceType that binds one export.
+func TestUpgradeAddsTheSecondExport(t *testing.T) {
+	t.Parallel()
+	k := newFakeKCP(t)
+	mustRun(t, k, options())
+	k.mu.Lock()
+	for path := range k.objects {
+		if strings.HasSuffix(path, "/apiexports/kubernetes") || strings.HasSuffix(path, ".apps") || strings.HasSuffix(path, "/tmc-kubernetes-maximal-permissions") {
+			delete(k.objects, path)
+		}
+	}
+	k.mu.Unlock()
+	workspaceType := k.object("/workspacetypes/tmc")
+	bindings, _, _ := unstructured.NestedSlice(workspaceType.Object, "spec", "defaultAPIBindings")
+	if err := unstructured.SetNestedSlice(workspaceType.Object, bindings[:1], "spec", "defaultAPIBindings"); err != nil {
+		t.Fatal(err)
+	}
+	k.takeWrites()
+
+	report := mustRun(t, k, options())
+	wantLine(t, report, "created apiexports.apis.kcp.io/kubernetes")
+	wantLine(t, report, "updated workspacetypes.tenancy.kcp.io/tmc")
+	wantLine(t, report, "Workspace root:tmc is up to date: 6 created, 1 updated, 25 unchanged.")
+	wantOrder(t, k.takeWrites(), "/clusterroles/tmc-kubernetes-maximal-permissions", "/apiresourceschemas/", "/apiexports/kubernetes", "/workspacetypes/tmc")
 	wantLine(t, mustRun(t, k, options()), "Workspace root:tmc is up to date: nothing to change.")
 }
 

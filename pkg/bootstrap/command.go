@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,8 +18,9 @@ import (
 // flags are the options as typed.
 type flags struct {
 	Options
-	kubeconfig string
-	context    string
+	kubeconfig    string
+	context       string
+	webhookCAFile string
 }
 
 // NewCommand returns `tmc-apiserver init`, which writes its report to out.
@@ -45,7 +47,7 @@ Needs an administrator of the provider workspace and of its parent. A second run
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.validate(); err != nil {
+			if err := errors.Join(f.readWebhookCA(), f.validate()); err != nil {
 				return err
 			}
 			rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: f.kubeconfig}
@@ -69,8 +71,22 @@ func (f *flags) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&f.WorkspaceType, "provider-workspace-type", f.WorkspaceType, "Path and name of the provider workspace's type.")
 	fs.StringVar(&f.ServerUser, "server-user", f.ServerUser, "User name with which tmc-apiserver meets kcp: the common name of its client certificate.")
 	fs.StringVar(&f.TenantGroup, "tenant-group", f.TenantGroup, "Group whose members may bind the APIExport and make workspaces of the type tmc.")
+	fs.StringVar(&f.WebhookURL, "webhook-url", f.WebhookURL, "Address at which kcp's shards reach tmc-apiserver, such as https://tmc.example.com:6443. They ask it about updates that a strategic merge patch may have damaged; without it, such patches lose data.")
+	fs.StringVar(&f.webhookCAFile, "webhook-ca-file", f.webhookCAFile, "File with the certificate authorities, in PEM, of the certificate at --webhook-url; those of the shards' systems if unset.")
 	fs.BoolVar(&f.DryRun, "dry-run", f.DryRun, "Show what would change, field by field, and write nothing.")
 	fs.DurationVar(&f.Timeout, "timeout", f.Timeout, "How long the whole run may take.")
+}
+
+func (f *flags) readWebhookCA() error {
+	if f.webhookCAFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(f.webhookCAFile)
+	if err != nil {
+		return fmt.Errorf("reading --webhook-ca-file: %w", err)
+	}
+	f.WebhookCA = data
+	return nil
 }
 
 // validate reports every problem at once.

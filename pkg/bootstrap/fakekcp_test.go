@@ -152,8 +152,8 @@ func (k *fakeKCP) apply(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusConflict, metav1.StatusReasonConflict, "conflict")
 		return
 	}
-	if strings.HasSuffix(path, "/workspacetypes/tmc") && !k.exportExists() {
-		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, "no permission to bind to export root:tmc:tmc.kcp.io")
+	if strings.HasSuffix(path, "/workspacetypes/tmc") && !k.exportsExist() {
+		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, "no permission to bind to export root:tmc")
 		return
 	}
 	merged := maps.Clone(k.objects[path])
@@ -167,13 +167,15 @@ func (k *fakeKCP) apply(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, merged)
 }
 
-func (k *fakeKCP) exportExists() bool {
+// exportsExist says whether everything that the WorkspaceType binds is there.
+func (k *fakeKCP) exportsExist() bool {
+	exports := 0
 	for path := range k.objects {
-		if strings.HasSuffix(path, "/apiexports/tmc.kcp.io") {
-			return true
+		if strings.HasSuffix(path, "/apiexports/tmc.kcp.io") || strings.HasSuffix(path, "/apiexports/kubernetes") {
+			exports++
 		}
 	}
-	return false
+	return exports == 2
 }
 
 func (k *fakeKCP) store(verb, path string, object map[string]any) {

@@ -100,7 +100,7 @@ func resourceFor(object *unstructured.Unstructured) (schema.GroupVersionResource
 	gvk := object.GroupVersionKind()
 	switch gvk.Kind {
 	case "APIResourceSchema", "APIExport", "CachedResource", "CachedResourceEndpointSlice", "WorkspaceType",
-		"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding":
+		"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "MutatingWebhookConfiguration":
 		return gvk.GroupVersion().WithResource(strings.ToLower(gvk.Kind) + "s"), nil
 	}
 	return schema.GroupVersionResource{}, fmt.Errorf("no resource is known for kind %s of %s", gvk.Kind, object.GetName())

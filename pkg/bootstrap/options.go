@@ -6,9 +6,12 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
+
+	"k8s.io/client-go/util/cert"
 )
 
 // Options say what to prepare, for whom, and whether in earnest.
@@ -21,6 +24,10 @@ type Options struct {
 	ServerUser string
 	// TenantGroup is the group whose members may bind the export.
 	TenantGroup string
+	// WebhookURL is where kcp's shards reach tmc-apiserver, to ask about patches; they do not ask if it is empty.
+	WebhookURL string
+	// WebhookCA holds the authorities of the server's certificate in PEM; those of the shards' systems if empty.
+	WebhookCA []byte
 	// DryRun shows what would change and writes nothing.
 	DryRun bool
 	// Timeout bounds the whole run.
@@ -49,10 +56,31 @@ func (o *Options) Validate() error {
 	if o.TenantGroup == "system:unauthenticated" {
 		errs = append(errs, errors.New("--tenant-group=system:unauthenticated would let anybody bind the export"))
 	}
+	errs = append(errs, validateWebhook(o.WebhookURL, o.WebhookCA))
 	if o.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("--timeout=%s must be more than 0", o.Timeout))
 	}
 	return errors.Join(errs...)
+}
+
+// validateWebhook refuses what kcp would refuse later, and in other words.
+func validateWebhook(address string, authorities []byte) error {
+	if address == "" {
+		if len(authorities) > 0 {
+			return errors.New("--webhook-ca-file is given without --webhook-url")
+		}
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("--webhook-url=%q is not a plain address such as https://tmc.example.com:6443", address)
+	}
+	if len(authorities) > 0 {
+		if _, err := cert.ParseCertsPEM(authorities); err != nil {
+			return fmt.Errorf("reading --webhook-ca-file: %w", err)
+		}
+	}
+	return nil
 }
 
 // validateSubject refuses what no user or group is called, and what would reach into kcp's own prefix.

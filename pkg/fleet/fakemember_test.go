@@ -48,6 +48,7 @@ type fakeMember struct {
 	oldest   int // versions below it are gone
 	wake     chan struct{}
 	requests map[string]int
+	copies   *fakeCopies
 	open     map[net.Conn]bool
 }
 
@@ -66,6 +67,7 @@ func newFakeMember(t testing.TB) *fakeMember {
 		t: t, pki: newPKI(t), uid: "uid-1", version: "v1.36.3", token: memberToken, rv: 100,
 		pods: map[string]*corev1.Pod{}, nodes: map[string]*corev1.Node{}, wake: make(chan struct{}), requests: map[string]int{}, open: map[net.Conn]bool{},
 	}
+	m.copies = newFakeCopies(m)
 	m.server = m.pki.server(t, http.HandlerFunc(m.serve), m.track)
 	return m
 }
@@ -135,6 +137,8 @@ func (m *fakeMember) serve(w http.ResponseWriter, r *http.Request) {
 		m.mu.Unlock()
 		namespace.Kind = "Namespace"
 		m.writeJSON(w, namespace)
+	case r.URL.Path != "/api/v1/pods" && r.URL.Path != "/api/v1/nodes":
+		m.copies.serve(w, r)
 	case strings.HasSuffix(key, "?watch"):
 		m.serveWatch(w, r)
 	default:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
@@ -20,6 +21,9 @@ import (
 
 // slotLoan is how long a member may keep others from being listed.
 const slotLoan = 5 * time.Second
+
+// copyLoan is that for lists of copies, of which a member has many.
+const copyLoan = 2 * time.Second
 
 // notifyInterval is how long changes are collected after some were told. A member sends as many events as it likes,
 // and each change that is told is work for others.
@@ -48,13 +52,16 @@ type State struct {
 // Fleet is the set of members, one per registration. Its methods may be called at any time, by many at once.
 type Fleet struct {
 	config Config
-	slots  *slots
+	slots  *slots        // for lists of nodes and pods
+	lists  *slots        // for lists of copies, which must not delay those
 	wake   chan struct{} // holds an item when Run has something to do
 
 	mu      sync.Mutex
 	members map[workspace.Key]*member
 	waiting []*member // to be started
 	dirty   map[workspace.Key]struct{}
+	copied  map[workspace.Key]struct{} // members of whose copies is to be told
+	follow  []schema.GroupVersionResource
 }
 
 // New returns a fleet without members. They are called only while Run runs.
@@ -63,9 +70,11 @@ func New(config Config) *Fleet {
 	return &Fleet{
 		config:  config,
 		slots:   newSlots(config.Clock, config.ConcurrentLists, slotLoan),
+		lists:   newSlots(config.Clock, config.ConcurrentLists, copyLoan),
 		wake:    make(chan struct{}, 1),
 		members: map[workspace.Key]*member{},
 		dirty:   map[workspace.Key]struct{}{},
+		copied:  map[workspace.Key]struct{}{},
 	}
 }
 
@@ -89,6 +98,8 @@ func (f *Fleet) Ensure(key workspace.Key, connection memberconfig.Connection) {
 		return
 	}
 	m := newMember(key, connection, &f.config, f.changed)
+	m.copies = newCopies(key, &f.config, f.lists, f.copiesChanged)
+	m.copies.follow(f.follow)
 	f.members[key] = m
 	f.waiting = append(f.waiting, m)
 	f.signal()
@@ -101,6 +112,7 @@ func (f *Fleet) Remove(key workspace.Key) {
 	if m, found := f.members[key]; found {
 		delete(f.members, key)
 		delete(f.dirty, key)
+		delete(f.copied, key)
 		m.stop()
 	}
 }
@@ -143,6 +155,19 @@ func (f *Fleet) changed(key workspace.Key) {
 	f.dirty[key] = struct{}{}
 }
 
+// copiesChanged notes that a member's copies are to be told of. It does not wait.
+func (f *Fleet) copiesChanged(key workspace.Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, found := f.members[key]; !found {
+		return
+	}
+	if len(f.copied) == 0 {
+		f.signal()
+	}
+	f.copied[key] = struct{}{}
+}
+
 func (f *Fleet) signal() {
 	select {
 	case f.wake <- struct{}{}:
@@ -161,8 +186,8 @@ func (f *Fleet) notifyLoop(ctx context.Context) {
 			return
 		}
 		f.mu.Lock()
-		waiting, dirty := f.waiting, f.dirty
-		f.waiting, f.dirty = nil, map[workspace.Key]struct{}{}
+		waiting, dirty, copied := f.waiting, f.dirty, f.copied
+		f.waiting, f.dirty, f.copied = nil, map[workspace.Key]struct{}{}, map[workspace.Key]struct{}{}
 		f.mu.Unlock()
 		for _, m := range waiting {
 			running.Go(func() {
@@ -172,7 +197,10 @@ func (f *Fleet) notifyLoop(ctx context.Context) {
 		for key := range dirty {
 			f.config.OnChange(key)
 		}
-		if len(dirty) > 0 && !sleep(ctx, f.config.Clock, notifyInterval) {
+		for key := range copied {
+			f.config.OnMemberCopies(key)
+		}
+		if len(dirty)+len(copied) > 0 && !sleep(ctx, f.config.Clock, notifyInterval) {
 			return
 		}
 	}

@@ -37,6 +37,7 @@ type member struct {
 	replaced chan struct{} // holds an item when the connection was replaced
 
 	confirmed atomic.Int64 // nanoseconds since 1970; 0 is never
+	copies    *copies
 
 	mu          sync.Mutex
 	gone        bool // stopped is closed
@@ -146,13 +147,17 @@ func (m *member) update(step func(now time.Time) bool) {
 	if differs {
 		m.generation++
 	}
-	if after := m.reach.Condition().Status; after != before && !m.gone {
+	after := m.reach.Condition().Status
+	if after != before && !m.gone {
 		m.config.Metrics.members.WithLabelValues(string(before)).Dec()
 		m.config.Metrics.members.WithLabelValues(string(after)).Inc()
 	}
 	m.mu.Unlock()
 	if differs {
 		m.changed(m.key)
+	}
+	if after != before {
+		m.copies.notify()
 	}
 }
 
@@ -186,8 +191,11 @@ func (m *member) probed(result probe) {
 		if result.version != "" && m.version != result.version {
 			m.version, differs = result.version, true
 		}
-		if outcome.OK() && result.granted && m.figures.Live() {
-			m.confirmed.Store(now.UnixNano())
+		if outcome.OK() && result.granted {
+			m.copies.confirm(now)
+			if m.figures.Live() {
+				m.confirmed.Store(now.UnixNano())
+			}
 		}
 		return differs
 	})
@@ -239,6 +247,9 @@ func (m *member) identified(uid types.UID, root [sha256.Size]byte) (another bool
 		}
 		return true
 	})
+	if another {
+		m.copies.forget()
+	}
 	return another
 }
 

@@ -21,13 +21,14 @@ type Metrics struct {
 	clusterChanges *metrics.Counter
 	audits         *metrics.Counter
 	drifts         *metrics.Counter
+	requests       *metrics.CounterVec
 }
 
 // NewMetrics creates the metrics and registers each, with legacyregistry.Register for example.
 func NewMetrics(register func(metrics.Registerable) error) (*Metrics, error) {
 	m := newMetrics()
 	for _, metric := range []metrics.Registerable{
-		m.members, m.probes, m.probeSeconds, m.lists, m.watches, m.events, m.clusterChanges, m.audits, m.drifts,
+		m.members, m.probes, m.probeSeconds, m.lists, m.watches, m.events, m.clusterChanges, m.audits, m.drifts, m.requests,
 	} {
 		if err := register(metric); err != nil {
 			return nil, fmt.Errorf("registering metric %s: %w", metric.FQName(), err)
@@ -54,6 +55,10 @@ func newMetrics() *Metrics {
 		clusterChanges: newCounter("cluster_changes_total", "Number of times that another cluster answered at the address of a member."),
 		audits:         newCounter("audits_total", "Number of recounts of a member's figures."),
 		drifts:         newCounter("audit_drifts_total", "Number of sums that a recount found wrong. It must be 0."),
+		requests: metrics.NewCounterVec(&metrics.CounterOpts{
+			Namespace: "tmc", Subsystem: "member", Name: "requests_total", StabilityLevel: metrics.ALPHA,
+			Help: "Number of requests about copies that members were sent, by verb and class of the answer's code.",
+		}, []string{"verb", "code"}),
 	}
 }
 

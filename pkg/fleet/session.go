@@ -81,6 +81,7 @@ func (m *member) runSession(ctx context.Context, connection memberconfig.Connect
 	work.Go(func() { s.probeLoop(ctx) })
 	work.Go(func() { newFollower(s, podsKind()).run(ctx) })
 	work.Go(func() { newFollower(s, nodesKind()).run(ctx) })
+	work.Go(func() { s.runCopies(ctx, connection) })
 	select {
 	case <-m.replaced:
 		end(errReplaced)

@@ -93,29 +93,41 @@ func newCaller(connection memberconfig.Connection, config *Config) (*caller, err
 // get sends a GET and returns the answer if it is 200 and of the wanted type. The caller closes the body, and bounds
 // the time by the context. What says what is asked for, for messages: "list pods".
 func (c *caller) get(ctx context.Context, path, accept, what string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+path, http.NoBody)
+	response, err := c.send(ctx, http.MethodGet, path, http.Header{"Accept": {accept}}, http.NoBody)
 	if err != nil {
-		return nil, fmt.Errorf("preparing to %s: %w", what, err)
+		return nil, err
 	}
-	request.Header.Set("Accept", accept)
+	if err := checkAnswer(response, accept, what); err != nil {
+		_ = response.Body.Close()
+		return nil, err
+	}
+	return response, nil
+}
+
+// send sends a request and returns whatever the answer is. The caller closes the body.
+func (c *caller) send(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.server+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a request: %w", err)
+	}
+	request.Header = header
 	request.Header.Set("User-Agent", "tmc-apiserver")
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
+	return c.client.Do(request)
+}
+
+// checkAnswer makes sure that an answer is 200 and of the wanted type.
+func checkAnswer(response *http.Response, accept, what string) error {
 	if failed := checkStatus(response, what); failed != nil {
-		_ = response.Body.Close()
-		return nil, failed
+		return failed
 	}
 	wanted, _, _ := strings.Cut(accept, ";")
 	if got, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(got), wanted) {
-		_ = response.Body.Close()
-		return nil, invalidResponse("the answer to %s is not %s, as that of a Kubernetes API server is", what, wanted)
+		return invalidResponse("the answer to %s is not %s, as that of a Kubernetes API server is", what, wanted)
 	}
-	return response, nil
+	return nil
 }
 
 // getAll reads a whole answer of bounded size.
@@ -149,6 +161,13 @@ func (c *caller) keep(conn net.Conn) (net.Conn, error) {
 	return kept, nil
 }
 
+// connected says whether there is a connection.
+func (c *caller) connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.conns) > 0
+}
+
 // close closes all connections at once. The transport alone would keep those whose streams are about to end.
 func (c *caller) close() {
 	c.mu.Lock()
@@ -159,7 +178,7 @@ func (c *caller) close() {
 	}
 	c.mu.Unlock()
 	for _, conn := range conns {
-		_ = conn.Close() // nothing is lost: all requests have ended
+		_ = conn.Close() // writes of copies alone may be cut off, and those can be repeated
 	}
 	c.transport.CloseIdleConnections()
 }

@@ -13,39 +13,72 @@ import (
 
 	apisv1alpha1 "github.com/kcp-dev/sdk/apis/apis/v1alpha1"
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
-	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
+// follower is what the endpoints of an export are followed for.
+type follower interface {
+	// begin starts to read what an endpoint has, through a client for all workspaces. It must not wait.
+	begin(ctx context.Context, e *endpoint, client dynamic.Interface)
+	// ended is told that an endpoint is no longer followed. What it had is still shown.
+	ended(url string)
+	// drop forgets what an endpoint had, but for its bindings.
+	drop(url string)
+	// looked is told that all endpoints were looked at.
+	looked()
+}
+
 // endpoint is one shard's URL while it is followed.
 type endpoint struct {
-	url     string
-	states  []*atomic.Int32
-	secrets *atomic.Int32 // the one of states that is about Secrets
-	stop    context.CancelFunc
-	group   sync.WaitGroup
-	leftAt  time.Time // when it left the slice; zero while it is in it
+	url    string
+	stop   context.CancelFunc
+	group  sync.WaitGroup
+	leftAt time.Time // when it left the slice; zero while it is in it
+	// bindings is how far the bindings are, which is one of states.
+	bindings *atomic.Int32
+
+	mu     sync.Mutex
+	states map[*atomic.Int32]bool // how far each of its resources is
+}
+
+// watchState makes the endpoint settled only once the state is.
+func (e *endpoint) watchState(state *atomic.Int32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.states[state] = true
+}
+
+// forgetState takes back watchState.
+func (e *endpoint) forgetState(state *atomic.Int32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.states, state)
 }
 
 // settled says whether nothing more is to be waited for: every resource was read or is not shown to us.
 func (e *endpoint) settled() bool {
-	return !slices.ContainsFunc(e.states, func(state *atomic.Int32) bool { return syncState(state.Load()) < stateDenied })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for state := range e.states {
+		if syncState(state.Load()) < stateDenied {
+			return false
+		}
+	}
+	return true
 }
 
 // follow starts what is in the slice, ends what left it, and sees whether all is read.
-func (s *Set) follow(ctx context.Context) {
+func (s *export) follow(ctx context.Context) {
 	logger := klog.FromContext(ctx)
 	s.mu.Lock()
 	wanted, listed := slices.Clone(s.wanted), s.listed
@@ -67,26 +100,14 @@ func (s *Set) follow(ctx context.Context) {
 		logger.Info("Followed endpoint", logkey.Endpoint, url)
 	}
 	s.retire(ctx, wanted)
-	s.noteSecrets()
+	s.follower.looked()
 	s.judge(ctx)
-}
-
-// noteSecrets looks which endpoints' Secrets have been read for the first time. The registrations there may have been
-// looked at before, and have to be again.
-func (s *Set) noteSecrets() {
-	for url, running := range s.following {
-		if syncState(running.secrets.Load()) != stateSynced || !s.secretsRead.add(url) {
-			continue
-		}
-		for _, key := range s.registrations.keysOf(url) {
-			s.registrations.notify(key)
-		}
-	}
+	s.complete.Store(s.allBound(wanted))
 }
 
 // retire ends endpoints that left the slice. One that was replaced, as when a shard gets another address, goes on
 // until the others are read: otherwise every row of the shard would go and come back.
-func (s *Set) retire(ctx context.Context, wanted []string) {
+func (s *export) retire(ctx context.Context, wanted []string) {
 	now := s.config.Clock.Now()
 	replaced := len(wanted) > 0
 	for _, url := range wanted {
@@ -104,42 +125,52 @@ func (s *Set) retire(ctx context.Context, wanted []string) {
 			continue
 		}
 		s.end(running)
-		s.drop(url)
+		s.forget(url)
 		klog.FromContext(ctx).Info("Left endpoint", logkey.Endpoint, url)
 	}
 }
 
-func (s *Set) end(running *endpoint) {
+func (s *export) end(running *endpoint) {
 	running.stop()
 	running.group.Wait()
 	delete(s.following, running.url)
-	s.secretsRead.remove(running.url)
+	s.follower.ended(running.url)
+	s.writers.clients.Delete(running.url)
 	s.lanes.leave(running.url, true)
 }
 
-// drop forgets what an endpoint held; bindings last, so that nothing shows up unbound in between.
-func (s *Set) drop(url string) {
-	s.registrations.drop(url)
-	s.grants.drop(url)
-	s.secrets.drop(url)
+// forget drops what an endpoint held; bindings last, so that nothing shows up unbound in between.
+func (s *export) forget(url string) {
+	s.follower.drop(url)
 	s.bindings.drop(url)
 }
 
-func (s *Set) stopAll() {
+func (s *export) stopAll() {
 	for _, running := range s.following {
 		s.end(running)
 	}
 }
 
+// allBound says whether the bindings at every wanted endpoint have been read, so that a workspace without one has none.
+func (s *export) allBound(wanted []string) bool {
+	for _, url := range wanted {
+		running, found := s.following[url]
+		if !found || syncState(running.bindings.Load()) != stateSynced {
+			return false
+		}
+	}
+	return len(wanted) > 0
+}
+
 // judge decides whether the set is synced.
-func (s *Set) judge(ctx context.Context) {
+func (s *export) judge(ctx context.Context) {
 	unread := 0
 	for _, running := range s.following {
 		if !running.settled() {
 			unread++
 		}
 	}
-	s.config.Metrics.observeEndpoints(len(s.following)-unread, unread)
+	s.config.Metrics.observeEndpoints(s.config.ExportName, len(s.following)-unread, unread)
 	if s.synced.Load() {
 		return
 	}
@@ -154,102 +185,98 @@ func (s *Set) judge(ctx context.Context) {
 }
 
 // start lists and watches everything at one endpoint.
-func (s *Set) start(ctx context.Context, url string) (*endpoint, error) {
+func (s *export) start(ctx context.Context, url string) (*endpoint, error) {
 	client, err := dynamic.NewForConfigAndClient(s.configAt(url, workspace.Wildcard), s.http)
 	if err != nil {
 		return nil, fmt.Errorf("building the client: %w", err)
 	}
 	ctx, stop := context.WithCancel(ctx)
-	e := &endpoint{url: url, stop: stop}
-	own := tmcv1alpha1.SchemeGroupVersion()
-	credentials := labels.SelectorFromSet(labels.Set{tmcv1alpha1.CredentialsLabel: tmcv1alpha1.CredentialsLabelValue})
-	run(ctx, s, e, client, s.bindings, decoder[apisv1alpha2.APIBinding](), apisv1alpha2.SchemeGroupVersion.WithResource("apibindings"), "")
-	e.secrets = run(ctx, s, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
-	run(ctx, s, e, client, s.registrations, decoder[tmcv1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
-	run(ctx, s, e, client, s.grants, decoder[tmcv1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
+	e := &endpoint{url: url, stop: stop, states: map[*atomic.Int32]bool{}}
+	e.bindings = run(ctx, s, e, client, s.bindings, decoder[apisv1alpha2.APIBinding](), apisv1alpha2.SchemeGroupVersion.WithResource("apibindings"), "")
+	s.follower.begin(ctx, e, client)
 	return e, nil
 }
 
 // run keeps an index up to date with one resource of an endpoint, and returns how far that is.
-func run[T metav1.Object](ctx context.Context, s *Set, e *endpoint, client dynamic.Interface, index *Index[T],
+func run[T metav1.Object](ctx context.Context, s *export, e *endpoint, client dynamic.Interface, index *Index[T],
 	decode func(map[string]any) (T, error), gvr schema.GroupVersionResource, selector string,
 ) *atomic.Int32 {
-	resource := gvr.GroupResource().String()
 	state := new(atomic.Int32)
-	e.states = append(e.states, state)
+	e.watchState(state)
+	reflector := reflectorOf(ctx, s, e, client, index, decode, gvr, metav1.ListOptions{LabelSelector: selector}, state, func() {})
+	e.group.Go(func() { reflect(ctx, s.config.Clock, reflector, gvr.GroupResource().String(), e.url) })
+	return state
+}
+
+// reflectorOf returns what keeps an index up to date with one resource of an endpoint. It tells missing when the
+// endpoint says that it has no such resource.
+func reflectorOf[T metav1.Object](ctx context.Context, s *export, e *endpoint, client dynamic.Interface, index *Index[T],
+	decode func(map[string]any) (T, error), gvr schema.GroupVersionResource, selector metav1.ListOptions, state *atomic.Int32, missing func(),
+) *cache.Reflector {
+	resource := gvr.GroupResource().String()
 	source := &listWatch{
-		client: client.Resource(gvr), selector: metav1.ListOptions{LabelSelector: selector},
-		state: state, resource: resource, metrics: s.config.Metrics, changed: s.changed,
+		client: client.Resource(gvr), selector: selector,
+		state: state, resource: resource, metrics: s.config.Metrics, changed: s.changed, missing: missing,
 	}
 	target := &sink[T]{
 		index: index, endpoint: e.url, resource: resource, decode: decode,
 		state: state, metrics: s.config.Metrics, logger: klog.FromContext(ctx), changed: s.changed,
 	}
 	// The type is not checked by the reflector, since list items carry no kind of their own in every version.
-	reflector := cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
+	return cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
 		Name: e.url, TypeDescription: resource,
 	})
-	e.group.Go(func() { reflect(ctx, s.config.Clock, reflector, resource, e.url) })
-	return state
 }
 
-// sliceReflector follows the endpoint slice of the export in the provider workspace.
-func (s *Set) sliceReflector(ctx context.Context) (*cache.Reflector, error) {
+// providerReflector follows the one object of a resource in the provider workspace that has the export's name.
+func (s *export) providerReflector(gvr schema.GroupVersionResource, take func(*unstructured.Unstructured), gone func()) (*cache.Reflector, error) {
 	client, err := dynamic.NewForConfigAndClient(s.config.ProviderConfig, s.http)
 	if err != nil {
 		return nil, fmt.Errorf("building the client of the provider workspace: %w", err)
 	}
-	gvr := apisv1alpha1.SchemeGroupVersion.WithResource("apiexportendpointslices")
 	source := &listWatch{
 		client: client.Resource(gvr), state: new(atomic.Int32), resource: gvr.GroupResource().String(),
 		selector: metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", s.config.ExportName).String()},
-		metrics:  s.config.Metrics, changed: s.changed,
+		metrics:  s.config.Metrics, changed: s.changed, missing: func() {},
 	}
-	return cache.NewReflectorWithOptions(source, nil, &sliceSink{set: s, logger: klog.FromContext(ctx)}, cache.ReflectorOptions{
+	target := &namedSink{name: s.config.ExportName, take: take, gone: gone}
+	return cache.NewReflectorWithOptions(source, nil, target, cache.ReflectorOptions{
 		Name: s.config.ExportName, TypeDescription: gvr.GroupResource().String(),
 	}), nil
 }
 
-// sliceSink takes the endpoints from the one slice that the reflector sees.
-type sliceSink struct {
-	set    *Set
-	logger klog.Logger
+// namedSink takes the one object of a name that the reflector sees.
+type namedSink struct {
+	name string
+	take func(*unstructured.Unstructured)
+	gone func() // told when there is none
 }
 
-func (s *sliceSink) Add(raw any) error {
-	u, ok := raw.(*unstructured.Unstructured)
-	if !ok || u.GetName() != s.set.config.ExportName {
-		return nil
+var _ cache.ReflectorStore = &namedSink{}
+
+// Add takes the object.
+func (s *namedSink) Add(raw any) error {
+	if u, ok := raw.(*unstructured.Unstructured); ok && u.GetName() == s.name {
+		s.take(u)
 	}
-	var slice apisv1alpha1.APIExportEndpointSlice
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &slice); err != nil {
-		s.logger.Error(err, "Left endpoint slice as it was", logkey.Object, u.GetName())
-		return nil
-	}
-	urls := make([]string, 0, len(slice.Status.APIExportEndpoints))
-	for _, e := range slice.Status.APIExportEndpoints {
-		url, err := validEndpoint(e.URL)
-		if err != nil {
-			s.logger.Error(err, "Left out endpoint", logkey.Object, u.GetName()) // the URL may hold a password
-			continue
-		}
-		urls = append(urls, url)
-	}
-	s.set.setEndpoints(urls)
 	return nil
 }
 
-func (s *sliceSink) Update(raw any) error { return s.Add(raw) }
+// Update takes the object.
+func (s *namedSink) Update(raw any) error { return s.Add(raw) }
 
-func (s *sliceSink) Delete(any) error {
-	s.set.setEndpoints(nil)
+// Delete tells that there is none.
+func (s *namedSink) Delete(raw any) error {
+	if u, ok := raw.(*unstructured.Unstructured); ok && u.GetName() == s.name {
+		s.gone()
+	}
 	return nil
 }
 
-// Replace takes the first list. Without a slice nothing is known yet: the export may still have to be made.
-func (s *sliceSink) Replace(list []any, _ string) error {
+// Replace takes the object from a list.
+func (s *namedSink) Replace(list []any, _ string) error {
 	if len(list) == 0 {
-		s.set.withoutSlice()
+		s.gone()
 	}
 	for _, raw := range list {
 		if err := s.Add(raw); err != nil {
@@ -259,9 +286,31 @@ func (s *sliceSink) Replace(list []any, _ string) error {
 	return nil
 }
 
-func (s *sliceSink) Resync() error { return nil }
+// Resync does nothing.
+func (s *namedSink) Resync() error { return nil }
 
-func (s *Set) withoutSlice() {
+// takeSlice takes the endpoints from the slice of the export.
+func (s *export) takeSlice(ctx context.Context, u *unstructured.Unstructured) {
+	logger := klog.FromContext(ctx)
+	var slice apisv1alpha1.APIExportEndpointSlice
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &slice); err != nil {
+		logger.Error(err, "Left endpoint slice as it was", logkey.Object, u.GetName())
+		return
+	}
+	urls := make([]string, 0, len(slice.Status.APIExportEndpoints))
+	for _, e := range slice.Status.APIExportEndpoints {
+		url, err := validEndpoint(e.URL)
+		if err != nil {
+			logger.Error(err, "Left out endpoint", logkey.Object, u.GetName()) // the URL may hold a password
+			continue
+		}
+		urls = append(urls, url)
+	}
+	s.setEndpoints(urls)
+}
+
+// withoutSlice takes it that there is no slice. Before one was seen nothing is known: the export may have to be made.
+func (s *export) withoutSlice() {
 	s.mu.Lock()
 	known := s.listed
 	s.mu.Unlock()
@@ -270,7 +319,7 @@ func (s *Set) withoutSlice() {
 	}
 }
 
-func (s *Set) setEndpoints(urls []string) {
+func (s *export) setEndpoints(urls []string) {
 	slices.Sort(urls)
 	urls = slices.Compact(urls)
 	s.mu.Lock()

@@ -40,6 +40,10 @@ type fakeKCP struct {
 	hung     map[string]chan struct{} // path prefix -> when it answers again
 	queries  []string
 	patches  []patched
+	posts    []patched
+	// documents are answered as they are: those of discovery, which is a path that is no collection.
+	documents map[string]any
+	refused   map[string]int // path without a query -> HTTP status
 }
 
 // past is an event that a watch from an earlier revision has to see.
@@ -54,6 +58,7 @@ func newFakeKCP(t *testing.T) *fakeKCP {
 	t.Helper()
 	f := &fakeKCP{
 		objects: map[string][]*unstructured.Unstructured{}, history: map[string][]past{}, watchers: map[string][]chan metav1.WatchEvent{}, broken: map[string]int{},
+		documents: map[string]any{}, refused: map[string]int{},
 	}
 	f.Server = httptest.NewTLSServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
@@ -83,14 +88,19 @@ func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 			f.mu.Lock()
 		}
 	}
-	for prefix, code := range f.broken {
+	code, failing := f.refused[r.URL.Path]
+	for prefix, one := range f.broken {
 		if strings.HasPrefix(r.URL.Path, prefix) {
-			f.mu.Unlock()
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(code)
-			_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q}`, code, map[int]string{403: "Forbidden", 404: "NotFound"}[code])
-			return
+			code, failing = one, true
 		}
+	}
+	if failing {
+		f.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		reasons := map[int]string{403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q}`, code, reasons[code])
+		return
 	}
 	if r.Method == http.MethodPatch {
 		body, _ := io.ReadAll(r.Body)
@@ -98,6 +108,21 @@ func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 		f.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"apiVersion":"v1","kind":"X","metadata":{"name":"x"}}`)
+		return
+	}
+	if r.Method == http.MethodPost {
+		body, _ := io.ReadAll(r.Body)
+		f.posts = append(f.posts, patched{r.URL.Path, r.Header.Get("Content-Type"), string(body)})
+		f.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"apiVersion":"v1","kind":"X","metadata":{"name":"x"}}`)
+		return
+	}
+	if document, found := f.documents[r.URL.Path]; found {
+		defer f.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(document)
 		return
 	}
 	if r.URL.Query().Get("watch") != "" {

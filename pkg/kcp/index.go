@@ -4,6 +4,7 @@
 package kcp
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,7 +24,7 @@ type Index[T metav1.Object] struct {
 
 	mu          sync.RWMutex
 	held        map[workspace.Key][]held[T]
-	byWorkspace map[logicalcluster.Name]sets.Set[workspace.Key]
+	byWorkspace map[logicalcluster.Name]map[string]sets.Set[workspace.Key] // by namespace
 	handlers    []Handler
 }
 
@@ -38,7 +39,7 @@ func newIndex[T metav1.Object](visible func(logicalcluster.Name) bool) *Index[T]
 	return &Index[T]{
 		visible:     visible,
 		held:        map[workspace.Key][]held[T]{},
-		byWorkspace: map[logicalcluster.Name]sets.Set[workspace.Key]{},
+		byWorkspace: map[logicalcluster.Name]map[string]sets.Set[workspace.Key]{},
 	}
 }
 
@@ -65,6 +66,16 @@ func (i *Index[T]) ByWorkspace(ws logicalcluster.Name) []T {
 		return nil
 	}
 	return i.all(ws)
+}
+
+// InNamespace returns the objects of one namespace of a workspace, ordered by name.
+func (i *Index[T]) InNamespace(ws logicalcluster.Name, namespace string) []T {
+	if !i.visible(ws) {
+		return nil
+	}
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.lastOf(i.byWorkspace[ws][namespace].UnsortedList())
 }
 
 // List returns the objects of all workspaces with an active binding, ordered by key.
@@ -94,7 +105,19 @@ func (i *Index[T]) find(key workspace.Key) (object T, endpoint string, found boo
 func (i *Index[T]) all(ws logicalcluster.Name) []T {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	keys := i.byWorkspace[ws].UnsortedList()
+	return i.lastOf(i.keysIn(ws))
+}
+
+// keysIn and lastOf are called with the lock held.
+func (i *Index[T]) keysIn(ws logicalcluster.Name) []workspace.Key {
+	var keys []workspace.Key
+	for _, inNamespace := range i.byWorkspace[ws] {
+		keys = slices.AppendSeq(keys, maps.Keys(inNamespace))
+	}
+	return keys
+}
+
+func (i *Index[T]) lastOf(keys []workspace.Key) []T {
 	slices.SortFunc(keys, workspace.Key.Compare)
 	out := make([]T, 0, len(keys))
 	for _, key := range keys {
@@ -122,9 +145,14 @@ func (i *Index[T]) put(endpoint string, key workspace.Key, object T) (changed bo
 	after := slices.DeleteFunc(before, func(h held[T]) bool { return h.endpoint == endpoint })
 	i.held[key] = append(after, held[T]{endpoint: endpoint, object: object})
 	if i.byWorkspace[key.Workspace] == nil {
-		i.byWorkspace[key.Workspace] = sets.Set[workspace.Key]{}
+		i.byWorkspace[key.Workspace] = map[string]sets.Set[workspace.Key]{}
 	}
-	i.byWorkspace[key.Workspace].Insert(key)
+	inNamespace := i.byWorkspace[key.Workspace][key.Namespace]
+	if inNamespace == nil {
+		inNamespace = sets.Set[workspace.Key]{}
+		i.byWorkspace[key.Workspace][key.Namespace] = inNamespace
+	}
+	inNamespace.Insert(key)
 	return true
 }
 
@@ -149,7 +177,10 @@ func (i *Index[T]) remove(endpoint string, key workspace.Key) {
 
 func (i *Index[T]) forget(key workspace.Key) {
 	delete(i.held, key)
-	i.byWorkspace[key.Workspace].Delete(key)
+	i.byWorkspace[key.Workspace][key.Namespace].Delete(key)
+	if len(i.byWorkspace[key.Workspace][key.Namespace]) == 0 {
+		delete(i.byWorkspace[key.Workspace], key.Namespace)
+	}
 	if len(i.byWorkspace[key.Workspace]) == 0 {
 		delete(i.byWorkspace, key.Workspace)
 	}
@@ -187,7 +218,23 @@ func (i *Index[T]) keysOf(endpoint string) []workspace.Key {
 // notifyWorkspace tells the handlers about every object of a workspace that became visible or invisible.
 func (i *Index[T]) notifyWorkspace(ws logicalcluster.Name) {
 	i.mu.RLock()
-	keys := i.byWorkspace[ws].UnsortedList()
+	keys := i.keysIn(ws)
+	i.mu.RUnlock()
+	for _, key := range keys {
+		i.notify(key)
+	}
+}
+
+func (i *Index[T]) empty() bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return len(i.held) == 0
+}
+
+// notifyAll tells the handlers about every object.
+func (i *Index[T]) notifyAll() {
+	i.mu.RLock()
+	keys := slices.Collect(maps.Keys(i.held))
 	i.mu.RUnlock()
 	for _, key := range keys {
 		i.notify(key)

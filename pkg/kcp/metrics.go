@@ -16,6 +16,7 @@ type Metrics struct {
 	undecodable  *metrics.CounterVec
 	endpoints    *metrics.GaugeVec
 	grace        *metrics.Counter
+	writes       *metrics.CounterVec
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -31,14 +32,18 @@ func NewMetrics(registry Registerer) (*Metrics, error) {
 		}, []string{"resource"}),
 		endpoints: metrics.NewGaugeVec(&metrics.GaugeOpts{
 			Namespace: "tmc", Subsystem: "kcp", Name: "endpoints", StabilityLevel: metrics.ALPHA,
-			Help: "Endpoints of the export that are followed, by whether all their resources were read.",
-		}, []string{"state"}),
+			Help: "Endpoints of an export that are followed, by whether all their resources were read.",
+		}, []string{"export", "state"}),
 		grace: metrics.NewCounter(&metrics.CounterOpts{
 			Namespace: "tmc", Subsystem: "kcp", Name: "startup_grace_exceeded_total", StabilityLevel: metrics.ALPHA,
 			Help: "Starts that went on without an endpoint that could not be read in time.",
 		}),
+		writes: metrics.NewCounterVec(&metrics.CounterOpts{
+			Namespace: "tmc", Subsystem: "kcp", Name: "writes_total", StabilityLevel: metrics.ALPHA,
+			Help: "Writes to workspaces, by what was written and what came of it.",
+		}, []string{"verb", "outcome"}),
 	}
-	for _, metric := range []metrics.Registerable{m.listFailures, m.undecodable, m.endpoints, m.grace} {
+	for _, metric := range []metrics.Registerable{m.listFailures, m.undecodable, m.endpoints, m.grace, m.writes} {
 		if err := registry.Register(metric); err != nil {
 			return nil, err
 		}
@@ -58,15 +63,21 @@ func (m *Metrics) undecodableObject(resource string) {
 	}
 }
 
-func (m *Metrics) observeEndpoints(read, unread int) {
+func (m *Metrics) observeEndpoints(export string, read, unread int) {
 	if m != nil {
-		m.endpoints.WithLabelValues("read").Set(float64(read))
-		m.endpoints.WithLabelValues("unread").Set(float64(unread))
+		m.endpoints.WithLabelValues(export, "read").Set(float64(read))
+		m.endpoints.WithLabelValues(export, "unread").Set(float64(unread))
 	}
 }
 
 func (m *Metrics) graceExceeded() {
 	if m != nil {
 		m.grace.Inc()
+	}
+}
+
+func (m *Metrics) wrote(verb verb, outcome string) {
+	if m != nil {
+		m.writes.WithLabelValues(string(verb), outcome).Inc()
 	}
 }

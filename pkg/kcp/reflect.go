@@ -75,6 +75,7 @@ type listWatch struct {
 	resource string
 	metrics  *Metrics
 	changed  func()
+	missing  func() // told when the endpoint has no such resource
 }
 
 var _ cache.ListerWatcherWithContext = &listWatch{}
@@ -111,6 +112,9 @@ func (l *listWatch) failed(err error) {
 		state = stateDenied
 	}
 	l.metrics.listFailed(l.resource, code)
+	if apierrors.IsNotFound(err) {
+		l.missing()
+	}
 	for {
 		before := l.state.Load()
 		if syncState(before) == stateSynced || l.state.CompareAndSwap(before, int32(state)) {

@@ -5,110 +5,49 @@ package kcp
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
-	"net/url"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
-	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/dynamic"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-// Defaults of Config.
-const (
-	DefaultStartupGrace = 30 * time.Second
-	DefaultRetireGrace  = 30 * time.Second
-)
-
-// Config says where kcp is.
-type Config struct {
-	// ProviderConfig reaches the provider workspace. Its credentials and certificate authority are used for the
-	// endpoints of the export, too.
-	ProviderConfig *rest.Config
-	// ExportName is the name of the APIExport and of its endpoint slice.
-	ExportName string
-	// StartupGrace is how long HasSynced waits for endpoints that do not answer; DefaultStartupGrace if zero.
-	StartupGrace time.Duration
-	// RetireGrace is how long an endpoint that left the slice is still followed while its successors have not been
-	// read; DefaultRetireGrace if zero.
-	RetireGrace time.Duration
-	// Clock is the real clock if nil.
-	Clock clock.WithTicker
-	// Metrics may be nil.
-	Metrics *Metrics
-}
-
-// Set follows all endpoints of one export.
+// Set follows TMC's own kinds at all endpoints of their export, and the credentials that tenants show us.
 type Set struct {
-	config Config
-	http   *http.Client
-	kick   chan struct{}
+	*export
 
 	registrations *Index[*tmcv1alpha1.ClusterRegistration]
 	grants        *Index[*tmcv1alpha1.ClusterGrant]
+	placements    *Index[*tmcv1alpha1.Placement]
 	secrets       *Index[*corev1.Secret]
-	bindings      *Index[*apisv1alpha2.APIBinding]
-	workspaces    *Workspaces
-	secretsRead   endpointNames // where Secrets have been read
-	lanes         lanes
-
-	synced atomic.Bool
-
-	mu               sync.Mutex
-	listed           bool // whether the slice was read
-	listedAt         time.Time
-	wanted           []string
-	following        map[string]*endpoint
-	endpointHandlers []func()
+	// How far Secrets and Placements are, by endpoint; only while endpoints are looked at.
+	secretsAt, placementsAt map[string]*atomic.Int32
+	// Where they have been read.
+	secretsRead, placementsRead endpointNames
 }
+
+var _ follower = &Set{}
 
 // New returns a set that is empty until Run runs.
 func New(config Config) (*Set, error) {
-	if config.ProviderConfig == nil || config.ExportName == "" {
-		return nil, errors.New("following an export: ProviderConfig and ExportName are required")
-	}
-	if config.StartupGrace == 0 {
-		config.StartupGrace = DefaultStartupGrace
-	}
-	if config.RetireGrace == 0 {
-		config.RetireGrace = DefaultRetireGrace
-	}
-	if config.Clock == nil {
-		config.Clock = clock.RealClock{}
-	}
-	config.ProviderConfig = rest.CopyConfig(config.ProviderConfig)
-	config.ProviderConfig.QPS = -1 // few reflectors, and writers that queues hold back
-	client, err := rest.HTTPClientFor(config.ProviderConfig)
+	s := &Set{secretsAt: map[string]*atomic.Int32{}, placementsAt: map[string]*atomic.Int32{}}
+	export, err := newExport(config, s, false)
 	if err != nil {
-		return nil, fmt.Errorf("building the HTTP client for kcp: %w", err)
+		return nil, err
 	}
-	s := &Set{
-		config:     config,
-		http:       client,
-		kick:       make(chan struct{}, 1),
-		workspaces: newWorkspaces(config.ExportName),
-		following:  map[string]*endpoint{},
-	}
-	s.registrations = newIndex[*tmcv1alpha1.ClusterRegistration](s.workspaces.Bound)
-	s.grants = newIndex[*tmcv1alpha1.ClusterGrant](s.workspaces.Bound)
-	s.secrets = newIndex[*corev1.Secret](s.workspaces.Bound)
-	s.bindings = newIndex[*apisv1alpha2.APIBinding](func(logicalcluster.Name) bool { return true })
-	s.bindings.AddHandler(func(key workspace.Key) { s.workspaces.refresh(key.Workspace, s.bindings) })
+	s.export = export
+	s.registrations = newIndex[*tmcv1alpha1.ClusterRegistration](s.Bound)
+	s.grants = newIndex[*tmcv1alpha1.ClusterGrant](s.Bound)
+	s.placements = newIndex[*tmcv1alpha1.Placement](s.Bound)
+	s.secrets = newIndex[*corev1.Secret](s.Bound)
 	s.workspaces.AddHandler(func(ws logicalcluster.Name) {
 		s.secrets.notifyWorkspace(ws)
 		s.registrations.notifyWorkspace(ws)
 		s.grants.notifyWorkspace(ws)
+		s.placements.notifyWorkspace(ws)
 	})
 	return s, nil
 }
@@ -119,103 +58,59 @@ func (s *Set) Registrations() *Index[*tmcv1alpha1.ClusterRegistration] { return 
 // Grants are the ClusterGrants of bound workspaces.
 func (s *Set) Grants() *Index[*tmcv1alpha1.ClusterGrant] { return s.grants }
 
+// Placements are the Placements of bound workspaces.
+func (s *Set) Placements() *Index[*tmcv1alpha1.Placement] { return s.placements }
+
+// PlacementsRead reports whether the Placements of a bound workspace have been read: one that is not found then is not
+// there.
+func (s *Set) PlacementsRead(ws logicalcluster.Name) bool {
+	endpoint, bound := s.workspaces.endpoint(ws)
+	return bound && s.placementsRead.has(endpoint)
+}
+
 // Secrets are the credentials of members in bound workspaces.
 func (s *Set) Secrets() *Secrets { return &Secrets{Index: s.secrets, set: s} }
 
-// Bindings are the bindings to the export, active or not.
-func (s *Set) Bindings() *Index[*apisv1alpha2.APIBinding] { return s.bindings }
-
-// Workspaces are the workspaces with an active binding.
-func (s *Set) Workspaces() *Workspaces { return s.workspaces }
-
-// Path returns the path of a bound workspace.
-func (s *Set) Path(ws logicalcluster.Name) (logicalcluster.Path, bool) { return s.workspaces.Path(ws) }
-
-// Name returns the name of the bound workspace at a path.
-func (s *Set) Name(path logicalcluster.Path) (logicalcluster.Name, bool) {
-	return s.workspaces.Name(path)
+// begin lists and watches everything of the set at one endpoint.
+func (s *Set) begin(ctx context.Context, e *endpoint, client dynamic.Interface) {
+	own := tmcv1alpha1.SchemeGroupVersion()
+	credentials := labels.SelectorFromSet(labels.Set{tmcv1alpha1.CredentialsLabel: tmcv1alpha1.CredentialsLabelValue})
+	s.secretsAt[e.url] = run(ctx, s.export, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
+	run(ctx, s.export, e, client, s.registrations, decoder[tmcv1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
+	run(ctx, s.export, e, client, s.grants, decoder[tmcv1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
+	s.placementsAt[e.url] = run(ctx, s.export, e, client, s.placements, decoder[tmcv1alpha1.Placement](), own.WithResource("placements"), "")
 }
 
-// Bound reports whether a workspace has an active binding to the export.
-func (s *Set) Bound(ws logicalcluster.Name) bool { return s.workspaces.Bound(ws) }
-
-// HasSynced reports whether every endpoint that answers has been read once. An endpoint that does not answer holds
-// it up for the startup grace only. Once true it stays so.
-func (s *Set) HasSynced() bool { return s.synced.Load() }
-
-// Endpoints returns the URLs of the endpoint slice, ordered, and false until it has been read.
-func (s *Set) Endpoints() ([]string, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.wanted), s.listed
+func (s *Set) ended(url string) {
+	delete(s.secretsAt, url)
+	delete(s.placementsAt, url)
+	s.secretsRead.remove(url)
+	s.placementsRead.remove(url)
 }
 
-// AddEndpointHandler adds a function that is told when the endpoint slice changed. Handlers are added before Run.
-func (s *Set) AddEndpointHandler(handler func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endpointHandlers = append(s.endpointHandlers, handler)
+func (s *Set) drop(url string) {
+	s.registrations.drop(url)
+	s.grants.drop(url)
+	s.placements.drop(url)
+	s.secrets.drop(url)
 }
 
-// ConfigFor returns how to reach one bound workspace through the endpoint of its shard, and false if the workspace
-// is not bound.
-func (s *Set) ConfigFor(ws logicalcluster.Name) (*rest.Config, bool) {
-	base, bound := s.workspaces.endpoint(ws)
-	if !bound || ws == workspace.Wildcard {
-		return nil, false
-	}
-	return s.configAt(base, ws), true
-}
-
-// HTTPClient is the HTTP client that every request to kcp shares; rest.RESTClientForConfigAndClient takes it.
-func (s *Set) HTTPClient() *http.Client { return s.http }
-
-func (s *Set) configAt(base string, ws logicalcluster.Name) *rest.Config {
-	config := rest.CopyConfig(s.config.ProviderConfig)
-	config.Host = base + "/clusters/" + ws.String()
-	return config
-}
-
-// Run follows the export until the context ends, and returns when everything has stopped.
-func (s *Set) Run(ctx context.Context) error {
-	var group sync.WaitGroup
-	defer group.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	slice, err := s.sliceReflector(ctx)
-	if err != nil {
-		return err
-	}
-	group.Go(func() { reflect(ctx, s.config.Clock, slice, "apiexportendpointslices", s.config.ProviderConfig.Host) })
-	ticker := s.config.Clock.NewTicker(time.Second)
-	defer ticker.Stop()
-	defer s.stopAll()
-	for {
-		s.follow(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.kick:
-		case <-ticker.C():
+// looked looks which endpoints' Secrets have been read for the first time. The registrations there may have been
+// looked at before, and have to be again.
+func (s *Set) looked() {
+	for url, state := range s.placementsAt {
+		if syncState(state.Load()) == stateSynced && s.placementsRead.add(url) {
+			for _, key := range s.placements.keysOf(url) {
+				s.placements.notify(key)
+			}
 		}
 	}
-}
-
-func (s *Set) changed() {
-	select {
-	case s.kick <- struct{}{}:
-	default:
+	for url, state := range s.secretsAt {
+		if syncState(state.Load()) != stateSynced || !s.secretsRead.add(url) {
+			continue
+		}
+		for _, key := range s.registrations.keysOf(url) {
+			s.registrations.notify(key)
+		}
 	}
-}
-
-// validEndpoint admits https URLs without user, query and fragment: our credentials are sent there.
-func validEndpoint(raw string) (string, error) {
-	parsed, err := url.Parse(raw)
-	if err != nil {
-		return "", errors.New("not a URL")
-	}
-	if parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" {
-		return "", errors.New("not an https URL without user, query and fragment")
-	}
-	return strings.TrimRight(raw, "/"), nil
 }

@@ -391,3 +391,19 @@ func TestNewestWorkspaceHasThePath(t *testing.T) {
 	f.remove(at("a", bindings), newer)
 	eventually(t, "the path goes back", func() bool { name, _ := s.Name(logicalcluster.NewPath("root:same")); return name == "older" })
 }
+
+// A workspace that is not known may have a binding at an endpoint that has not been read.
+func TestSetIsCompleteOnceAllBindingsAreRead(t *testing.T) {
+	t.Parallel()
+	f := newFakeKCP(t)
+	f.fail(at("b", bindings), 503)
+	f.set(at("a", bindings), binding("one"))
+	f.endpoints("a", "b")
+	s := start(t, f, func(c *Config) { c.StartupGrace = time.Second })
+	eventually(t, "synced without the other", func() bool { return s.HasSynced() && s.Bound("one") })
+	if s.Complete() {
+		t.Error("complete without the bindings of an endpoint")
+	}
+	f.fail(at("b", bindings), 0)
+	eventually(t, "complete", s.Complete)
+}

@@ -19,6 +19,7 @@ import (
 // again after a deletion: it then means the workspace that bound last. It is safe for concurrent use.
 type Workspaces struct {
 	exportName string
+	leaving    bool // whether a binding that is being deleted is active
 
 	mu       sync.RWMutex
 	bound    map[logicalcluster.Name]boundWorkspace
@@ -32,11 +33,20 @@ type boundWorkspace struct {
 	since    metav1.Time
 	binding  string // its name
 	refuses  bool   // our permission claim on Secrets
+	leaving  bool   // the binding is being deleted
+	claims   claims
 }
 
-func newWorkspaces(exportName string) *Workspaces {
+// same reports whether two are the same to everybody who asks.
+func (b boundWorkspace) same(other boundWorkspace) bool {
+	return b.claims.same(other.claims) && b.path == other.path && b.endpoint == other.endpoint && b.since.Equal(&other.since) &&
+		b.binding == other.binding && b.refuses == other.refuses && b.leaving == other.leaving
+}
+
+func newWorkspaces(exportName string, leaving bool) *Workspaces {
 	return &Workspaces{
 		exportName: exportName,
+		leaving:    leaving,
 		bound:      map[logicalcluster.Name]boundWorkspace{},
 		byPath:     map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time{},
 	}
@@ -120,7 +130,7 @@ func (w *Workspaces) set(name logicalcluster.Name, bindings *Index[*apisv1alpha2
 	defer w.mu.Unlock()
 	before, wasBound := w.bound[name]
 	after, isBound := w.activeBinding(name, bindings)
-	if before == after && wasBound == isBound {
+	if before.same(after) && wasBound == isBound {
 		return false
 	}
 	delete(w.bound, name)
@@ -143,20 +153,25 @@ func (w *Workspaces) set(name logicalcluster.Name, bindings *Index[*apisv1alpha2
 }
 
 func (w *Workspaces) activeBinding(name logicalcluster.Name, bindings *Index[*apisv1alpha2.APIBinding]) (boundWorkspace, bool) {
+	var chosen *apisv1alpha2.APIBinding
 	for _, binding := range bindings.all(name) {
-		if !w.active(binding) {
-			continue
+		if w.active(binding) && (chosen == nil || chosen.DeletionTimestamp != nil && binding.DeletionTimestamp == nil) {
+			chosen = binding
 		}
-		_, endpoint, _ := bindings.find(workspace.Key{Workspace: name, Name: binding.Name})
-		return boundWorkspace{
-			path:     logicalcluster.NewPath(binding.Annotations[core.LogicalClusterPathAnnotationKey]),
-			endpoint: endpoint,
-			since:    binding.CreationTimestamp,
-			binding:  binding.Name,
-			refuses:  refusesSecrets(binding),
-		}, true
 	}
-	return boundWorkspace{}, false
+	if chosen == nil {
+		return boundWorkspace{}, false
+	}
+	_, endpoint, _ := bindings.find(workspace.Key{Workspace: name, Name: chosen.Name})
+	return boundWorkspace{
+		path:     logicalcluster.NewPath(chosen.Annotations[core.LogicalClusterPathAnnotationKey]),
+		endpoint: endpoint,
+		since:    chosen.CreationTimestamp,
+		binding:  chosen.Name,
+		refuses:  refusesSecrets(chosen),
+		leaving:  chosen.DeletionTimestamp != nil,
+		claims:   claimsOf(chosen),
+	}, true
 }
 
 // active says whether a binding gives access. Conditions do not count: a binding that is bound stays so while, for
@@ -164,5 +179,5 @@ func (w *Workspaces) activeBinding(name logicalcluster.Name, bindings *Index[*ap
 func (w *Workspaces) active(binding *apisv1alpha2.APIBinding) bool {
 	export := binding.Spec.Reference.Export
 	return export != nil && export.Name == w.exportName &&
-		binding.DeletionTimestamp == nil && binding.Status.Phase == apisv1alpha2.APIBindingPhaseBound
+		(w.leaving || binding.DeletionTimestamp == nil) && binding.Status.Phase == apisv1alpha2.APIBindingPhaseBound
 }

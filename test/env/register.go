@@ -6,91 +6,43 @@ package env
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
-	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
 
-const (
-	// ReaderNamespace is the namespace of the identity on every member that TMC gets.
-	ReaderNamespace = "tmc-system"
-	// ReaderName is the name of that identity.
-	ReaderName    = "tmc-reader"
-	tokenLifetime = 365 * 24 * time.Hour
-	fieldManager  = "tmcenv"
-)
+const fieldManager = "tmcenv"
 
 // RegistrationsResource is the resource of ClusterRegistration.
 func RegistrationsResource() schema.GroupVersionResource {
 	return tmcv1alpha1.SchemeGroupVersion().WithResource("clusterregistrations")
 }
 
-// ReaderKubeconfig makes an identity on the member that can read what TMC reads and nothing else, and returns a
-// kubeconfig with a token for it.
-func (e *Environment) ReaderKubeconfig(ctx context.Context, member string) ([]byte, error) {
-	client, err := e.memberClient(member)
-	if err != nil {
-		return nil, err
-	}
-	if err := ensureReader(ctx, client); err != nil {
-		return nil, fmt.Errorf("making the identity %s on member %s: %w", ReaderName, member, err)
-	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(tokenLifetime.Seconds()))}}
-	token, err := client.CoreV1().ServiceAccounts(ReaderNamespace).CreateToken(ctx, ReaderName, request, metav1.CreateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("requesting a token of %s on member %s: %w", ReaderName, member, err)
-	}
-	m, err := e.Member(member)
-	if err != nil {
-		return nil, err
-	}
-	config, err := m.Config()
-	if err != nil {
-		return nil, err
-	}
-	return kubeconfig(config.Host, config.CAData, credentials{token: token.Status.Token})
-}
+// RegisterOption changes how a member is registered.
+type RegisterOption func(*registerOptions)
 
-func ensureReader(ctx context.Context, client kubernetes.Interface) error {
-	meta := metav1.ObjectMeta{Name: ReaderName}
-	create := metav1.CreateOptions{FieldManager: fieldManager}
-	_, nsErr := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ReaderNamespace}}, create)
-	_, saErr := client.CoreV1().ServiceAccounts(ReaderNamespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, create)
-	_, roleErr := client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, ResourceNames: []string{metav1.NamespaceSystem}, Verbs: []string{"get"}},
-	}}, create)
-	_, bindingErr := client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: ReaderName},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: ReaderNamespace, Name: ReaderName}},
-	}, create)
-	var errs []error
-	for _, err := range []error{nsErr, saErr, roleErr, bindingErr} {
-		if !apierrors.IsAlreadyExists(err) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+type registerOptions struct{ identity func(context.Context, string) ([]byte, error) }
+
+// AsReader registers the member with an identity that can run nothing there.
+func (e *Environment) AsReader() RegisterOption {
+	return func(o *registerOptions) { o.identity = e.ReaderKubeconfig }
 }
 
 // RegisterMember registers a member in a workspace under its own name, with labels for its region and zone and the
-// ones given. The workspace must have bound TMC's API.
-func (e *Environment) RegisterMember(ctx context.Context, workspace, member string, labels map[string]string) error {
-	config, err := e.ReaderKubeconfig(ctx, member)
+// ones given, and with the identity of SyncerKubeconfig. The workspace must have bound TMC's API.
+func (e *Environment) RegisterMember(ctx context.Context, workspace, member string, labels map[string]string, options ...RegisterOption) error {
+	o := registerOptions{identity: e.SyncerKubeconfig}
+	for _, option := range options {
+		option(&o)
+	}
+	config, err := o.identity(ctx, member)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func WithType(name, path string) TenantOption {
 	return func(o *tenantOptions) { o.typeName, o.typePath = name, path }
 }
 
-// WithTMC gives the workspace the type that binds TMC's API.
+// WithTMC gives the workspace the type that binds TMC's API and the Kubernetes kinds, with all permission claims accepted.
 func WithTMC() TenantOption { return WithType("tmc", ProviderWorkspace) }
 
 // Tenant makes a workspace and its user, or finds them, and waits until the user can work.

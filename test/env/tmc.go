@@ -57,7 +57,8 @@ func (e *Environment) InitTMC(ctx context.Context, o TMCOptions) error {
 	}
 	e.say("preparing the provider workspace %s", ProviderWorkspace)
 	cmd := exec.CommandContext(ctx, binary, "init", "--kubeconfig="+e.AdminKubeconfig(),
-		"--provider-workspace="+ProviderWorkspace, "--server-user="+userTMC)
+		"--provider-workspace="+ProviderWorkspace, "--server-user="+userTMC,
+		"--webhook-url="+e.TMCURL(), "--webhook-ca-file="+e.layout.pkiFile(servingCA+".crt"))
 	cmd.Env = append(cmd.Environ(), o.environment()...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {

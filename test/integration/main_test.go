@@ -15,16 +15,21 @@ import (
 	"os/signal"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kcp-dev/tmc/test/integration/framework"
 )
 
 // The members. The first three belong to the tenant acme; the others are for tests that stop or move members.
 const (
-	failingMember = "m4"
-	spareMember   = "m5"
-	rotatedMember = "m6"
-	memberCount   = 6
+	failingMember  = "m4"
+	spareMember    = "m5"
+	rotatedMember  = "m6"
+	cordonedMember = "m7"
+	limitedMember  = "m8"
+	memberCount    = 8
+	// holdTime is how long a test watches that nothing happens.
+	holdTime = 3 * time.Second
 )
 
 // The suite and its shared members are set once, before any test.

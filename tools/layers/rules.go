@@ -71,7 +71,7 @@ func table() []rule {
 func layers() []rule {
 	return []rule{
 		{
-			packages: []string{"pkg/kcp/...", "pkg/fleet/...", "pkg/viewstore/...", "pkg/door/...", "pkg/bootstrap/..."},
+			packages: []string{"pkg/kcp/...", "pkg/fleet/...", "pkg/viewstore/...", "pkg/door/...", "pkg/patchguard/...", "pkg/bootstrap/..."},
 			never:    []string{"pkg/controller/...", "pkg/registry/...", "pkg/apiserver/...", "cmd/..."},
 			why:      "lower layers do not know higher ones",
 		},
@@ -86,7 +86,7 @@ func layers() []rule {
 			why:      "siblings do not know each other",
 		},
 		{
-			packages: []string{"pkg/viewstore/...", "pkg/door/..."},
+			packages: []string{"pkg/viewstore/...", "pkg/door/...", "pkg/patchguard/..."},
 			never:    []string{"pkg/kcp/...", "pkg/fleet/...", "pkg/bootstrap/..."},
 			why:      "it gets what it needs through interfaces of its own",
 		},

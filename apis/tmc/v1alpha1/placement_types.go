@@ -31,7 +31,7 @@ const (
 // +kubebuilder:resource:scope=Namespaced,categories={tmc,kcp},shortName=pl
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether everything that is selected runs where it should"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why the placement is ready or not"
-// +kubebuilder:printcolumn:name="Clusters",type=string,JSONPath=`.status.decisions[*].clusterName`,description="Members that were chosen"
+// +kubebuilder:printcolumn:name="Selected",type=integer,JSONPath=`.status.selectedClusters`,description="How many members were chosen"
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="Details and remedy"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`,description="Time since the placement was created"
 type Placement struct {
@@ -126,8 +126,8 @@ type ResourceSelector struct {
 
 // Toleration tolerates the taints of members that it matches.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ”",message="value must be empty when operator is Exists"
-// +kubebuilder:validation:XValidation:rule="has(self.key) && self.key != ” || has(self.operator) && self.operator == 'Exists'",message="operator must be Exists when key is empty"
+// +kubebuilder:validation:XValidation:rule="!has(self.operator) || self.operator != 'Exists' || !has(self.value) || size(self.value) == 0",message="value must be empty when operator is Exists"
+// +kubebuilder:validation:XValidation:rule="has(self.key) && size(self.key) > 0 || has(self.operator) && self.operator == 'Exists'",message="operator must be Exists when key is empty"
 type Toleration struct {
 	// key of the taint; empty, with the operator Exists, matches every taint.
 	// +optional
@@ -234,6 +234,10 @@ type PlacementOutcome struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// selectedClusters is how many members are chosen; those that are being left do not count.
+	// +optional
+	SelectedClusters int32 `json:"selectedClusters,omitempty"`
 
 	// decisions are the chosen members, ordered by name.
 	// +optional

@@ -29,6 +29,7 @@ import (
 	"github.com/kcp-dev/tmc/pkg/kcp"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/registry/clusterstatus"
+	"github.com/kcp-dev/tmc/pkg/registry/placementstatus"
 	"github.com/kcp-dev/tmc/pkg/viewstore"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -52,6 +53,7 @@ type parts struct {
 	grants    *grant.Controller
 	publisher *publish.Controller
 	endpoints *endpoint.Controller // nil if endpoints are not published
+	placing   placing
 }
 
 // New makes the parts and joins them. Nothing runs yet.
@@ -63,6 +65,7 @@ func New(config Config) (apiserver.Backend, error) {
 		}
 	}
 	p.connect()
+	p.connectPlacing()
 	return p.backend(), nil
 }
 
@@ -78,16 +81,20 @@ func (p *parts) makeKCP() error {
 		Clock:          p.config.Clock,
 		Metrics:        metrics,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return p.makeWorkloads(metrics)
 }
 
 func (p *parts) makeViews() error {
-	store, err := clusterstatus.NewStore(viewstore.NewRevisions(p.config.Clock.Now()), p.config.Clock, viewstore.Limits{})
+	revisions := viewstore.NewRevisions(p.config.Clock.Now())
+	store, err := clusterstatus.NewStore(revisions, p.config.Clock, viewstore.Limits{})
 	if err != nil {
 		return fmt.Errorf("making the store of %s: %w", clusterstatus.Resource, err)
 	}
 	p.store, p.rows = store, newRows(store)
-	return nil
+	return p.makePlacementViews(revisions)
 }
 
 func (p *parts) makeLeader() error {
@@ -128,23 +135,24 @@ func (p *parts) makeControllers() error {
 	addresses := memberconfig.NewAddressPolicy(p.config.AllowedMembers)
 	p.fleet = fleet.New(fleet.Config{
 		Clock: p.config.Clock, Addresses: addresses, Metrics: fleetMetrics,
-		OnChange:      func(key workspace.Key) { p.members.Enqueue(key) },
+		OnChange: func(key workspace.Key) { p.members.Enqueue(key) },
+		OnCopy:   p.copyDiffers, OnMemberCopies: p.copiesDiffer,
 		ProbeInterval: p.config.ProbeInterval, ProbeTimeout: p.config.ProbeTimeout, UnreachableAfter: p.config.UnreachableAfter,
 	})
-	publishRow := func(key workspace.Key) { p.publisher.Enqueue(key) }
 	p.members = member.New(member.Config{
 		Registrations: p.set.Registrations(), Secrets: p.set.Secrets(), Fleet: observedFleet{p.fleet},
-		Leader: p.leader, Status: p.set.RegistrationStatus(), Check: addresses.Check, OnChange: publishRow,
+		Leader: p.leader, Status: p.set.RegistrationStatus(), Check: addresses.Check, OnChange: p.memberDiffers,
 		Clock: p.config.Clock, Metrics: queues,
 	})
 	p.grants = grant.New(grant.Config{
 		Registrations: p.set.Registrations(), Grants: p.set.Grants(), Workspaces: p.set.Workspaces(),
-		Leader: p.leader, Status: p.set.GrantStatus(), OnChange: publishRow, Clock: p.config.Clock, Metrics: queues,
+		Leader: p.leader, Status: p.set.GrantStatus(), OnChange: p.lendingDiffers, Clock: p.config.Clock, Metrics: queues,
 	})
 	p.publisher = publish.New(publish.Config{
 		Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants, Store: p.rows,
 		CoalesceWindow: p.config.CoalesceWindow, RefreshInterval: p.config.RefreshInterval, Clock: p.config.Clock, Metrics: queues,
 	})
+	p.makePlacing(queues)
 	if !p.config.PublishEndpoints {
 		return nil
 	}
@@ -174,6 +182,9 @@ func (p *parts) connect() {
 func (p *parts) writeAll() {
 	p.members.EnqueueAll()
 	p.grants.EnqueueAll()
+	p.placing.schedule.EnqueueAll()
+	p.placing.sync.EnqueueAll()
+	p.placing.detach.EnqueueAll()
 	if p.endpoints != nil {
 		p.endpoints.Enqueue()
 	}
@@ -181,7 +192,10 @@ func (p *parts) writeAll() {
 
 func (p *parts) backend() apiserver.Backend {
 	return apiserver.Backend{
-		Storage:    map[string]rest.Storage{clusterstatus.Resource: clusterstatus.NewREST(p.store, p.fleet, p.config.Clock)},
+		Storage: map[string]rest.Storage{
+			clusterstatus.Resource:   clusterstatus.NewREST(p.store, p.fleet, p.config.Clock),
+			placementstatus.Resource: placementstatus.NewREST(p.placing.store, facts{p}, p.config.Clock),
+		},
 		OpenAPI:    openapi.GetOpenAPIDefinitions,
 		Workspaces: p.set,
 		Reviewer:   accessreview.New(p.set, p.config.Provider, p.set.HTTPClient()),
@@ -190,7 +204,7 @@ func (p *parts) backend() apiserver.Backend {
 			ready("kcp-informers", p.set.HasSynced, "kcp has not been read yet"),
 			ready("views", p.store.Synced, "the views have not been filled yet"),
 		},
-		EndWatches: p.store.Shutdown,
+		EndWatches: func() { p.store.Shutdown(); p.placing.store.Shutdown() },
 	}
 }
 
@@ -203,6 +217,7 @@ func (p *parts) components() []apiserver.Component {
 		{Name: "publisher", Run: endless(p.publisher.Run)},
 		{Name: "start", Run: p.start},
 	}
+	components = append(components, p.placingComponents()...)
 	if p.endpoints != nil {
 		components = append(components, apiserver.Component{Name: "endpoints", Run: endless(p.endpoints.Run)})
 	}
@@ -248,6 +263,7 @@ func (p *parts) start(ctx context.Context) error {
 	}
 	p.store.MarkSynced()
 	p.writeAll()
+	p.startPlacing(ctx)
 	<-ctx.Done()
 	return nil
 }

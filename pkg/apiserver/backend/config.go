@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
+
+	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
 // Config is what the flags say.
@@ -22,6 +24,8 @@ type Config struct {
 	Provider *rest.Config
 	// ExportName is the name of the APIExport.
 	ExportName string
+	// WorkloadExportName is the name of the APIExport with the workload kinds.
+	WorkloadExportName string
 	// PathPrefix is what kcp is told to put before /clusters/<workspace>.
 	PathPrefix string
 	// StartGrace is how long a shard that does not answer may keep the server from becoming ready.
@@ -31,6 +35,11 @@ type Config struct {
 	AllowedMembers []netip.Prefix
 	// ProbeInterval, ProbeTimeout and UnreachableAfter say how members are judged.
 	ProbeInterval, ProbeTimeout, UnreachableAfter time.Duration
+
+	// DetachAfter is how long a deletion waits for a member that cannot be reached.
+	DetachAfter time.Duration
+	// PodSecurity is the level that members enforce in the namespaces of workspaces.
+	PodSecurity transform.PodSecurity
 
 	// CoalesceWindow and RefreshInterval say how often views change.
 	CoalesceWindow, RefreshInterval time.Duration

@@ -76,7 +76,7 @@ type Config struct {
 // Controller publishes our URLs.
 type Controller struct {
 	config    Config
-	engine    *engine.Engine
+	engine    *engine.Engine[workspace.Key]
 	discovery discovery.DiscoveryInterface
 	client    dynamic.Interface
 }
@@ -103,7 +103,7 @@ func New(config Config) (*Controller, error) {
 		return nil, fmt.Errorf("building the client of the provider workspace: %w", err)
 	}
 	c := &Controller{config: config, discovery: discoverer, client: client}
-	c.engine = engine.New(engine.Config{
+	c.engine = engine.New(engine.Config[workspace.Key]{
 		Name: "endpoint", Reconcile: c.Reconcile, Workers: 1, Clock: config.Clock, Metrics: config.Metrics,
 	})
 	return c, nil

@@ -20,7 +20,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kcp-dev/tmc/pkg/logkey"
-	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 const (
@@ -39,14 +38,14 @@ type Result struct {
 }
 
 // Reconciler brings the thing that a key names to where it should be.
-type Reconciler func(ctx context.Context, key workspace.Key) (Result, error)
+type Reconciler[K comparable] func(ctx context.Context, key K) (Result, error)
 
 // Config says what an engine does.
-type Config struct {
+type Config[K comparable] struct {
 	// Name is the controller's, for logs and metrics.
 	Name string
 	// Reconcile is called for each key, never twice at once for one key.
-	Reconcile Reconciler
+	Reconcile Reconciler[K]
 	// Workers is how many keys are worked on at once; two if zero.
 	Workers int
 	// Clock is the real clock if nil.
@@ -56,39 +55,39 @@ type Config struct {
 }
 
 // Engine is a queue with its workers.
-type Engine struct {
-	config Config
-	queue  workqueue.TypedRateLimitingInterface[workspace.Key]
+type Engine[K comparable] struct {
+	config Config[K]
+	queue  workqueue.TypedRateLimitingInterface[K]
 }
 
 // New returns an engine. Keys may be added at once; they are worked on while Run runs.
-func New(config Config) *Engine {
+func New[K comparable](config Config[K]) *Engine[K] {
 	if config.Workers <= 0 {
 		config.Workers = defaultWorkers
 	}
 	if config.Clock == nil {
 		config.Clock = clock.RealClock{}
 	}
-	return &Engine{
+	return &Engine[K]{
 		config: config,
 		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[workspace.Key](leastBackoff, mostBackoff),
-			workqueue.TypedRateLimitingQueueConfig[workspace.Key]{Name: config.Name, Clock: config.Clock},
+			workqueue.NewTypedItemExponentialFailureRateLimiter[K](leastBackoff, mostBackoff),
+			workqueue.TypedRateLimitingQueueConfig[K]{Name: config.Name, Clock: config.Clock},
 		),
 	}
 }
 
 // Add queues a key; one that is queued already is not queued twice.
-func (e *Engine) Add(key workspace.Key) { e.queue.Add(key) }
+func (e *Engine[K]) Add(key K) { e.queue.Add(key) }
 
 // AddAfter queues a key after a delay. An earlier time that is planned already stands.
-func (e *Engine) AddAfter(key workspace.Key, delay time.Duration) { e.queue.AddAfter(key, delay) }
+func (e *Engine[K]) AddAfter(key K, delay time.Duration) { e.queue.AddAfter(key, delay) }
 
 // Len returns how many keys wait.
-func (e *Engine) Len() int { return e.queue.Len() }
+func (e *Engine[K]) Len() int { return e.queue.Len() }
 
 // Run works until the context ends, and returns when all workers have.
-func (e *Engine) Run(ctx context.Context) {
+func (e *Engine[K]) Run(ctx context.Context) {
 	ctx = klog.NewContext(ctx, klog.FromContext(ctx).WithValues(logkey.Controller, e.config.Name))
 	var workers sync.WaitGroup
 	for range e.config.Workers {
@@ -102,7 +101,7 @@ func (e *Engine) Run(ctx context.Context) {
 	workers.Wait()
 }
 
-func (e *Engine) next(ctx context.Context) bool {
+func (e *Engine[K]) next(ctx context.Context) bool {
 	key, shutdown := e.queue.Get()
 	if shutdown {
 		return false
@@ -118,7 +117,7 @@ func (e *Engine) next(ctx context.Context) bool {
 	return true
 }
 
-func (e *Engine) settle(ctx context.Context, key workspace.Key, result Result, err error) {
+func (e *Engine[K]) settle(ctx context.Context, key K, result Result, err error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		// Work that was cut short by the end says nothing.
@@ -133,7 +132,7 @@ func (e *Engine) settle(ctx context.Context, key workspace.Key, result Result, e
 	}
 }
 
-func (e *Engine) reconcile(ctx context.Context, key workspace.Key) (result Result, err error) {
+func (e *Engine[K]) reconcile(ctx context.Context, key K) (result Result, err error) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			e.config.Metrics.panicked(e.config.Name)

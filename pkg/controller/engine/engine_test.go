@@ -20,7 +20,7 @@ import (
 )
 
 // runEngine runs an engine until stop is called.
-func runEngine(t *testing.T, config Config, logs *bytes.Buffer) (*Engine, func()) {
+func runEngine(t *testing.T, config Config[workspace.Key], logs *bytes.Buffer) (*Engine[workspace.Key], func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	if logs != nil {
@@ -42,7 +42,7 @@ func TestPanicIsAFailureAndIsRetried(t *testing.T) {
 	var once sync.Once
 	done := make(chan struct{})
 	var logs bytes.Buffer
-	e, stop := runEngine(t, Config{Name: "test", Metrics: m, Reconcile: func(context.Context, workspace.Key) (Result, error) {
+	e, stop := runEngine(t, Config[workspace.Key]{Name: "test", Metrics: m, Reconcile: func(context.Context, workspace.Key) (Result, error) {
 		panicking := false
 		once.Do(func() { panicking = true })
 		if panicking {
@@ -77,7 +77,7 @@ func TestKeysComeBack(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
 	calls := 0
-	e, stop := runEngine(t, Config{Name: "test", Workers: 1, Reconcile: func(context.Context, workspace.Key) (Result, error) {
+	e, stop := runEngine(t, Config[workspace.Key]{Name: "test", Workers: 1, Reconcile: func(context.Context, workspace.Key) (Result, error) {
 		calls++
 		switch calls {
 		case 1:
@@ -98,7 +98,7 @@ func TestOneKeyIsNeverWorkedOnTwiceAtOnce(t *testing.T) {
 	t.Parallel()
 	var busy sync.Mutex
 	calls := make(chan struct{}, 1000)
-	e, stop := runEngine(t, Config{Name: "test", Workers: 8, Reconcile: func(context.Context, workspace.Key) (Result, error) {
+	e, stop := runEngine(t, Config[workspace.Key]{Name: "test", Workers: 8, Reconcile: func(context.Context, workspace.Key) (Result, error) {
 		if !busy.TryLock() {
 			t.Error("one key is worked on twice at once")
 			return Result{}, nil
@@ -123,7 +123,7 @@ func TestWorkThatIsCutShortIsNoFailure(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{})
 	var logs bytes.Buffer
-	e, stop := runEngine(t, Config{Name: "test", Reconcile: func(ctx context.Context, _ workspace.Key) (Result, error) {
+	e, stop := runEngine(t, Config[workspace.Key]{Name: "test", Reconcile: func(ctx context.Context, _ workspace.Key) (Result, error) {
 		close(started)
 		<-ctx.Done()
 		return Result{}, ctx.Err()

@@ -78,7 +78,7 @@ type Config struct {
 // Controller keeps who sees which member.
 type Controller struct {
 	config Config
-	engine *engine.Engine
+	engine *engine.Engine[workspace.Key]
 	kick   chan struct{}
 
 	resolving sync.Mutex // an older resolution must not replace a newer one
@@ -102,7 +102,7 @@ func New(config Config) *Controller {
 		config.OnChange = func(workspace.Key) {}
 	}
 	c := &Controller{config: config, kick: make(chan struct{}, 1), written: map[workspace.Key]written{}}
-	c.engine = engine.New(engine.Config{
+	c.engine = engine.New(engine.Config[workspace.Key]{
 		Name: "grant", Reconcile: c.Reconcile, Clock: config.Clock, Metrics: config.Metrics,
 	})
 	return c

@@ -81,7 +81,7 @@ type Config struct {
 // Controller turns registrations into members.
 type Controller struct {
 	config Config
-	engine *engine.Engine
+	engine *engine.Engine[workspace.Key]
 
 	mu       sync.Mutex
 	members  map[workspace.Key]*member
@@ -106,7 +106,7 @@ func New(config Config) *Controller {
 		byUID:    map[types.UID]map[workspace.Key]*member{},
 		bySecret: map[workspace.Key]sets.Set[workspace.Key]{},
 	}
-	c.engine = engine.New(engine.Config{
+	c.engine = engine.New(engine.Config[workspace.Key]{
 		Name: "member", Reconcile: c.Reconcile, Workers: 4, Clock: config.Clock, Metrics: config.Metrics,
 	})
 	return c

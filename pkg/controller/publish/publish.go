@@ -71,7 +71,7 @@ type Config struct {
 // Controller puts rows into the store.
 type Controller struct {
 	config Config
-	engine *engine.Engine
+	engine *engine.Engine[workspace.Key]
 
 	mu        sync.Mutex
 	published map[workspace.Key]published
@@ -95,7 +95,7 @@ func New(config Config) *Controller {
 		config.Clock = clock.RealClock{}
 	}
 	c := &Controller{config: config, published: map[workspace.Key]published{}}
-	c.engine = engine.New(engine.Config{
+	c.engine = engine.New(engine.Config[workspace.Key]{
 		Name: "publish", Reconcile: c.Reconcile, Clock: config.Clock, Metrics: config.Metrics,
 	})
 	return c

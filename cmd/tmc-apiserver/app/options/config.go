@@ -21,6 +21,7 @@ import (
 	"github.com/kcp-dev/tmc/pkg/apiserver"
 	"github.com/kcp-dev/tmc/pkg/apiserver/backend"
 	"github.com/kcp-dev/tmc/pkg/door"
+	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
 // ServerConfig binds the port and reads certificates. What it returns lacks only the backend.
@@ -159,17 +160,20 @@ func (o CompletedOptions) BackendConfig(server *apiserver.Config) (backend.Confi
 		return backend.Config{}, err
 	}
 	return backend.Config{
-		Provider:         provider,
-		ExportName:       o.KCP.ExportName,
-		PathPrefix:       o.KCP.PathPrefix,
-		StartGrace:       o.KCP.StartGrace,
-		AllowedMembers:   o.cidrs,
-		ProbeInterval:    o.Members.ProbeInterval,
-		ProbeTimeout:     o.Members.ProbeTimeout,
-		UnreachableAfter: o.Members.UnreachableAfter,
-		CoalesceWindow:   o.Views.CoalesceWindow,
-		RefreshInterval:  o.Views.RefreshInterval,
-		PublishEndpoints: o.Controllers.PublishEndpoints,
+		Provider:           provider,
+		ExportName:         o.KCP.ExportName,
+		PathPrefix:         o.KCP.PathPrefix,
+		WorkloadExportName: o.KCP.WorkloadExportName,
+		DetachAfter:        o.Sync.DetachAfter,
+		PodSecurity:        transform.PodSecurity(o.Sync.PodSecurity),
+		StartGrace:         o.KCP.StartGrace,
+		AllowedMembers:     o.cidrs,
+		ProbeInterval:      o.Members.ProbeInterval,
+		ProbeTimeout:       o.Members.ProbeTimeout,
+		UnreachableAfter:   o.Members.UnreachableAfter,
+		CoalesceWindow:     o.Views.CoalesceWindow,
+		RefreshInterval:    o.Views.RefreshInterval,
+		PublishEndpoints:   o.Controllers.PublishEndpoints,
 		Election: backend.Election{
 			Enabled:       o.Controllers.LeaderElect,
 			LeaseDuration: o.Controllers.LeaseDuration,

@@ -12,6 +12,8 @@ func (o *Options) addKCPFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.KCP.Kubeconfig, "kubeconfig", o.KCP.Kubeconfig,
 		"Kubeconfig of the workspace that holds the APIExport. Its client certificate and certificate authority are used for the export's endpoints, too. Required.")
 	fs.StringVar(&o.KCP.ExportName, "export-name", o.KCP.ExportName, "Name of the APIExport.")
+	fs.StringVar(&o.KCP.WorkloadExportName, "workload-export-name", o.KCP.WorkloadExportName,
+		"Name of the APIExport with the workload kinds, in the same workspace.")
 	fs.StringVar(&o.KCP.PathPrefix, "path-prefix", o.KCP.PathPrefix,
 		"What stands before /clusters/<workspace> in request paths. The front-proxies map it to this server.")
 	fs.DurationVar(&o.KCP.StartGrace, "start-grace", o.KCP.StartGrace,
@@ -77,6 +79,13 @@ func (o *Options) addMemberFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Members.ProbeTimeout, "probe-timeout", o.Members.ProbeTimeout, "How long a probe may take.")
 	fs.DurationVar(&o.Members.UnreachableAfter, "unreachable-after", o.Members.UnreachableAfter,
 		"How long no probe may succeed before a member's Ready turns Unknown.")
+}
+
+func (o *Options) addSyncFlags(fs *pflag.FlagSet) {
+	fs.DurationVar(&o.Sync.DetachAfter, "detach-after", o.Sync.DetachAfter,
+		"How long the deletion of an object waits for a member that cannot be reached. What is left there is removed when the member returns.")
+	fs.StringVar(&o.Sync.PodSecurity, "pod-security-level", o.Sync.PodSecurity,
+		"Pod Security level that members are told to enforce in the namespaces of workspaces: privileged, baseline or restricted.")
 }
 
 func (o *Options) addViewFlags(fs *pflag.FlagSet) {

@@ -14,8 +14,10 @@ import (
 	cliflag "k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/logs"
 
+	"github.com/kcp-dev/tmc/pkg/controller/sync"
 	"github.com/kcp-dev/tmc/pkg/door"
 	"github.com/kcp-dev/tmc/pkg/health"
+	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
 // Defaults that more than one place names.
@@ -39,6 +41,7 @@ type Options struct {
 	Limits      door.Limits
 	Reviews     ReviewOptions
 	Members     MemberOptions
+	Sync        SyncOptions
 	Views       ViewOptions
 	Controllers ControllerOptions
 	Lifecycle   LifecycleOptions
@@ -51,7 +54,9 @@ type Options struct {
 type KCPOptions struct {
 	Kubeconfig string
 	ExportName string
-	PathPrefix string
+	// WorkloadExportName is the name of the export with the workload kinds.
+	WorkloadExportName string
+	PathPrefix         string
 	// StartGrace is how long a shard that does not answer may hold back the views of all.
 	StartGrace time.Duration
 }
@@ -79,6 +84,14 @@ type MemberOptions struct {
 	ProbeInterval    time.Duration
 	ProbeTimeout     time.Duration
 	UnreachableAfter time.Duration
+}
+
+// SyncOptions say how copies are kept on members.
+type SyncOptions struct {
+	// DetachAfter is how long a deletion waits for a member that cannot be reached.
+	DetachAfter time.Duration
+	// PodSecurity is the level of Pod Security that members enforce in the namespaces of workspaces.
+	PodSecurity string
 }
 
 // ViewOptions say how often views change.
@@ -120,7 +133,7 @@ func New() *Options {
 	// A front-proxy puts all tenants of a shard on few connections.
 	serving.HTTP2MaxStreamsPerConnection = defaultMaxStreams
 	return &Options{
-		KCP:     KCPOptions{ExportName: "tmc.kcp.io", PathPrefix: "/services/tmc", StartGrace: 30 * time.Second},
+		KCP:     KCPOptions{ExportName: "tmc.kcp.io", WorkloadExportName: "kubernetes", PathPrefix: "/services/tmc", StartGrace: 30 * time.Second},
 		Serving: serving,
 		Limits:  door.Limits{Requests: 100, Watches: 1000, AllWatches: 20000},
 		Reviews: ReviewOptions{
@@ -129,6 +142,7 @@ func New() *Options {
 		Members: MemberOptions{
 			ProbeInterval: health.DefaultProbeInterval, ProbeTimeout: health.DefaultProbeTimeout, UnreachableAfter: health.DefaultUnreachableAfter,
 		},
+		Sync:  SyncOptions{DetachAfter: sync.DefaultDetachAfter, PodSecurity: string(transform.PodSecurityBaseline)},
 		Views: ViewOptions{CoalesceWindow: 100 * time.Millisecond, RefreshInterval: 30 * time.Second},
 		Controllers: ControllerOptions{
 			PublishEndpoints: true, LeaderElect: true,
@@ -152,6 +166,7 @@ func (o *Options) Flags() cliflag.NamedFlagSets {
 	o.addSideFlags(groups.FlagSet("side door"))
 	o.addAccessFlags(groups.FlagSet("access"))
 	o.addMemberFlags(groups.FlagSet("members"))
+	o.addSyncFlags(groups.FlagSet("sync"))
 	o.addViewFlags(groups.FlagSet("views"))
 	o.addControllerFlags(groups.FlagSet("controllers"))
 	o.addLifecycleFlags(groups.FlagSet("lifecycle"))

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/cert"
 
 	"github.com/kcp-dev/tmc/pkg/door"
+	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
 // CompletedOptions can be made by Complete only.
@@ -54,6 +55,7 @@ func (o CompletedOptions) Validate() error {
 		o.validateDoors(),
 		o.validateReviews(),
 		o.validateMembers(),
+		o.validateSync(),
 		o.validateControllers(),
 		o.validateLifecycle(),
 		o.Audit.Validate(),
@@ -70,6 +72,9 @@ func (o CompletedOptions) validateKCP() []error {
 	}
 	if problems := validation.NameIsDNSSubdomain(o.KCP.ExportName, false); len(problems) > 0 {
 		errs = append(errs, fmt.Errorf("--export-name=%q is not the name of an APIExport: %s", o.KCP.ExportName, problems[0]))
+	}
+	if problems := validation.NameIsDNSSubdomain(o.KCP.WorkloadExportName, false); len(problems) > 0 {
+		errs = append(errs, fmt.Errorf("--workload-export-name=%q is not the name of an APIExport: %s", o.KCP.WorkloadExportName, problems[0]))
 	}
 	if err := door.ValidatePrefix(o.KCP.PathPrefix); err != nil {
 		errs = append(errs, fmt.Errorf("--path-prefix: %w", err))
@@ -156,6 +161,16 @@ func (o CompletedOptions) validateMembers() []error {
 	if m.UnreachableAfter < m.ProbeInterval+m.ProbeTimeout {
 		errs = append(errs, fmt.Errorf("--unreachable-after=%s is too short: one probe takes up to --probe-interval plus --probe-timeout = %s",
 			m.UnreachableAfter, m.ProbeInterval+m.ProbeTimeout))
+	}
+	return errs
+}
+
+func (o CompletedOptions) validateSync() []error {
+	errs := []error{atLeast("--detach-after", o.Sync.DetachAfter, time.Second)}
+	switch transform.PodSecurity(o.Sync.PodSecurity) {
+	case transform.PodSecurityPrivileged, transform.PodSecurityBaseline, transform.PodSecurityRestricted:
+	default:
+		errs = append(errs, fmt.Errorf("--pod-security-level=%q is none of privileged, baseline and restricted", o.Sync.PodSecurity))
 	}
 	return errs
 }

@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os/exec"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -38,13 +37,9 @@ func demoCommand(o *env.Options) *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			if _, err := fmt.Fprintf(out, "$ kubectl --kubeconfig %s get clusterstatus\n", relative(tenant.Kubeconfig)); err != nil {
+			show := &script{kubectl: kubectl, kubeconfig: tenant.Kubeconfig, out: out, errOut: cmd.ErrOrStderr()}
+			if err := show.play(cmd.Context(), e); err != nil {
 				return err
-			}
-			show := exec.CommandContext(cmd.Context(), kubectl, "--kubeconfig", tenant.Kubeconfig, "get", "clusterstatus")
-			show.Stdout, show.Stderr = out, cmd.ErrOrStderr()
-			if err := show.Run(); err != nil {
-				return fmt.Errorf("showing the tenant's view with %s: %w", kubectl, err)
 			}
 			return nextSteps(out, e, tenant)
 		},
@@ -65,12 +60,12 @@ func nextSteps(out io.Writer, e *env.Environment, tenant *env.Tenant) error {
 const nextText = `
 You are an ordinary user of a workspace. Go on with:
   export KUBECONFIG=%[1]s
-  kubectl get cst -o wide
+  kubectl get pls shop -o yaml            # what runs where, and why nowhere else
+  kubectl get pls -w                      # leave it running, and in another terminal:
+    kubectl scale deployment/shop --replicas=12
+    kubectl --kubeconfig %[3]s delete deployment -A -l tmc.kcp.io/managed=true    # it comes back
   kubectl get cst %[2]s -o yaml
-  kubectl explain clusterstatus.status
-  kubectl get cst -w                      # leave it running, and in another terminal put load on a member:
-    kubectl --kubeconfig %[3]s create deployment web --image=web --replicas=10
-    kubectl --kubeconfig %[3]s set resources deployment web --requests=cpu=500m,memory=256Mi
+  kubectl explain placement.spec
 Stop and remove everything with: make down
 `
 

@@ -1,0 +1,238 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	gosync "sync"
+	"time"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/schedule"
+	"github.com/kcp-dev/tmc/pkg/controller/sync"
+	"github.com/kcp-dev/tmc/pkg/fleet"
+	"github.com/kcp-dev/tmc/pkg/kcp"
+	"github.com/kcp-dev/tmc/pkg/view"
+	"github.com/kcp-dev/tmc/pkg/viewstore"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// upstream is what workspaces hold, as the controllers see it.
+type upstream struct {
+	*kcp.Workloads
+
+	set *kcp.Set
+}
+
+func (u upstream) Kinds() []schema.GroupResource {
+	resources := u.Workloads.Resources()
+	kinds := make([]schema.GroupResource, 0, len(resources))
+	for _, resource := range resources {
+		kinds = append(kinds, resource.GVR.GroupResource())
+	}
+	return kinds
+}
+
+func (u upstream) Kind(gr schema.GroupResource) (sync.Kind, bool) {
+	resource, found := u.Workloads.Resource(gr)
+	return sync.Kind{GVR: resource.GVR, Claimed: resource.Claimed, Status: resource.Status}, found
+}
+
+func (u upstream) Path(ws logicalcluster.Name) string {
+	path, _ := u.Workloads.Path(ws)
+	return path.String()
+}
+
+// Certain says that what is not found is not there: neither the object nor a Placement that selects it.
+func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool {
+	if !u.Workloads.Bound(ws) {
+		return u.Workloads.Complete()
+	}
+	if gr == (schema.GroupResource{Resource: "namespaces"}) {
+		_, _, known := u.Workloads.Namespace(ws, metav1.NamespaceDefault)
+		return known && u.placementsCertain(ws)
+	}
+	return u.Workloads.Synced(gr, ws) && u.placementsCertain(ws)
+}
+
+func (u upstream) placementsCertain(ws logicalcluster.Name) bool {
+	if u.set.Bound(ws) {
+		return u.set.PlacementsRead(ws)
+	}
+	return u.set.Complete()
+}
+
+// downstream is what members hold, as the controllers see it.
+type downstream struct{ fleet *fleet.Fleet }
+
+func (d downstream) Copy(member workspace.Key, at sync.Location) (*unstructured.Unstructured, bool) {
+	return d.fleet.Copy(member, fleet.ObjectKey(at))
+}
+
+func (d downstream) Synced(member workspace.Key, gvr schema.GroupVersionResource) bool {
+	return d.fleet.CopiesSynced(member, gvr)
+}
+
+func (d downstream) Missing(member workspace.Key, gr schema.GroupResource) (string, bool) {
+	message, missing := d.fleet.MissingAPIs(member)[gr]
+	return message, missing
+}
+
+func (d downstream) Reachable(member workspace.Key) metav1.ConditionStatus {
+	return d.fleet.Reachable(member)
+}
+
+func (d downstream) Apply(ctx context.Context, member workspace.Key, at sync.Location, object *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+	live, err := d.fleet.Apply(ctx, member, fleet.ObjectKey(at), object, force)
+	return live, callProblem(err)
+}
+
+func (d downstream) Get(ctx context.Context, member workspace.Key, at sync.Location) (*unstructured.Unstructured, error) {
+	live, err := d.fleet.Get(ctx, member, fleet.ObjectKey(at))
+	return live, callProblem(err)
+}
+
+func (d downstream) Create(ctx context.Context, member workspace.Key, at sync.Location, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	live, err := d.fleet.Create(ctx, member, fleet.ObjectKey(at), object)
+	return live, callProblem(err)
+}
+
+func (d downstream) Delete(ctx context.Context, member workspace.Key, at sync.Location, uid types.UID) error {
+	return callProblem(d.fleet.Delete(ctx, member, fleet.ObjectKey(at), uid, ""))
+}
+
+// callProblem turns an error of the fleet into one that controllers know.
+func callProblem(err error) error {
+	var failed *fleet.CallError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	return &sync.CallProblem{
+		Reason: failed.Reason, Message: failed.Message, NotFound: failed.NotFound(), RetryAfter: failed.RetryAfter,
+		Exists: failed.Code == http.StatusConflict,
+	}
+}
+
+// placed tells the scheduler what members have.
+type placed struct{ parts *parts }
+
+func (p placed) Missing(member workspace.Key) map[schema.GroupResource]string {
+	return p.parts.fleet.MissingAPIs(member)
+}
+
+func (p placed) Replicas(member workspace.Key, gr schema.GroupResource, workload workspace.Key) (int32, bool) {
+	return p.parts.placing.sync.Replicas(member, gr, workload)
+}
+
+func (p placed) Progress(placement workspace.Key) schedule.Progress {
+	return schedule.Progress(p.parts.placing.sync.Summary(placement))
+}
+
+// facts gathers what is known of a Placement.
+type facts struct{ parts *parts }
+
+func (f facts) Facts(placement *tmcv1alpha1.Placement) (view.PlacementFacts, bool) {
+	key := workspace.Key{Workspace: logicalcluster.From(placement), Namespace: placement.Namespace, Name: placement.Name}
+	explained, known := f.parts.placing.schedule.Explain(key)
+	if !known {
+		return view.PlacementFacts{}, false
+	}
+	out := view.PlacementFacts{
+		Wanted: placement.Spec.NumberOfClusters, Outcome: explained.Stored, NotPlaced: explained.Lost,
+		NotChosen: explained.Outcome.Rejected(), Scores: map[string]int32{}, Clusters: map[string]view.ClusterFacts{},
+	}
+	for _, choice := range explained.Outcome.Chosen {
+		out.Scores[choice.Name] = choice.Score
+	}
+	for _, decision := range explained.Stored.Decisions {
+		f.addCluster(&out, key.Workspace, decision.ClusterName)
+	}
+	for _, rows := range f.parts.placing.sync.Rows(key) {
+		for _, row := range rows {
+			out.Copies = append(out.Copies, view.PlacedCopy{Cluster: row.Cluster, Leaving: row.Leaving, Object: row.Object})
+			f.addCluster(&out, key.Workspace, row.Cluster)
+		}
+	}
+	return out, true
+}
+
+func (f facts) addCluster(out *view.PlacementFacts, ws logicalcluster.Name, name string) {
+	if _, known := out.Clusters[name]; known {
+		return
+	}
+	member, found := f.parts.placing.schedule.Member(ws, name)
+	if !found {
+		return
+	}
+	at, _ := f.parts.fleet.CopiesConfirmedAt(member)
+	out.Clusters[name] = view.ClusterFacts{Reachable: f.parts.fleet.Reachable(member), ConfirmedAt: at}
+}
+
+// ConfirmedAt returns when the member of a Placement that was heard of least recently confirmed its copies.
+func (f facts) ConfirmedAt(placement workspace.Key) (time.Time, bool) {
+	explained, known := f.parts.placing.schedule.Explain(placement)
+	if !known {
+		return time.Time{}, false
+	}
+	var oldest time.Time
+	for _, decision := range explained.Stored.Decisions {
+		member, found := f.parts.placing.schedule.Member(placement.Workspace, decision.ClusterName)
+		if !found || decision.Phase == tmcv1alpha1.DecisionLeaving {
+			continue
+		}
+		if at, confirmed := f.parts.fleet.CopiesConfirmedAt(member); confirmed && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest, !oldest.IsZero()
+}
+
+// statuses is the view store as the reporter sees it. It also knows which Placements have been reported once.
+type statuses struct {
+	store *viewstore.Store
+
+	mu       gosync.Mutex
+	reported sets.Set[workspace.Key]
+}
+
+func newStatuses(store *viewstore.Store) *statuses {
+	return &statuses{store: store, reported: sets.New[workspace.Key]()}
+}
+
+func (s *statuses) SetContent(source workspace.Key, status *tmcv1alpha1.PlacementStatusStatus) {
+	s.store.SetContent(source, status)
+}
+
+func (s *statuses) SetEntries(source workspace.Key, entries []view.Entry) {
+	converted := make([]viewstore.Entry, 0, len(entries))
+	for _, entry := range entries {
+		converted = append(converted, viewstore.Entry(entry))
+	}
+	s.store.SetEntries(source, converted)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reported.Insert(source)
+}
+
+func (s *statuses) DeleteSource(source workspace.Key) {
+	s.store.DeleteSource(source)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reported.Delete(source)
+}
+
+func (s *statuses) has(source workspace.Key) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reported.Has(source)
+}

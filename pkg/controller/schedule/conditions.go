@@ -1,0 +1,109 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+)
+
+// verdict is a condition without its bookkeeping.
+type verdict struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+// conditions returns the conditions of a Placement. What did not change keeps its time.
+func (c *Controller) conditions(p *tmcv1alpha1.Placement, before []metav1.Condition, after *decided, progress Progress) []metav1.Condition {
+	scheduled := scheduledVerdict(after)
+	synchronized := synchronizedVerdict(p, after, progress)
+	available := availableVerdict(after, progress)
+	ready := verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonReady, "everything that is selected runs where it should"}
+	for _, part := range []verdict{scheduled, synchronized, available} {
+		if part.status != metav1.ConditionTrue {
+			ready = part
+			break
+		}
+	}
+	out := slices.Clone(before)
+	for _, set := range []struct {
+		name    string
+		verdict verdict
+	}{
+		{tmcv1alpha1.ConditionScheduled, scheduled},
+		{tmcv1alpha1.ConditionSynchronized, synchronized},
+		{tmcv1alpha1.ConditionAvailable, available},
+		{tmcv1alpha1.ConditionReady, ready},
+	} {
+		meta.SetStatusCondition(&out, metav1.Condition{
+			Type: set.name, Status: set.verdict.status, Reason: set.verdict.reason, Message: set.verdict.message,
+			ObservedGeneration: p.Generation, LastTransitionTime: metav1.NewTime(c.config.Clock.Now()).Rfc3339Copy(),
+		})
+	}
+	return out
+}
+
+func scheduledVerdict(after *decided) verdict {
+	switch {
+	case after.outcome.Satisfied && len(after.lost) > 0:
+		lost := after.lost[0]
+		return verdict{
+			metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced,
+			fmt.Sprintf("%d selected objects are not placed; %s %s: %s", len(after.lost), lost.Kind, lost.Name, lost.Message),
+		}
+	case after.outcome.Satisfied:
+		return verdict{metav1.ConditionTrue, orElse(after.outcome.Reason, tmcv1alpha1.ReasonScheduled), after.outcome.Message}
+	default:
+		return verdict{metav1.ConditionFalse, orElse(after.outcome.Reason, tmcv1alpha1.ReasonNoClusterFits), after.outcome.Message}
+	}
+}
+
+func synchronizedVerdict(p *tmcv1alpha1.Placement, after *decided, progress Progress) verdict {
+	leaving := 0
+	for _, decision := range after.stored.Decisions {
+		if decision.Phase == tmcv1alpha1.DecisionLeaving {
+			leaving++
+		}
+	}
+	switch {
+	case p.Spec.Suspension != nil && p.Spec.Suspension.Dispatching:
+		return verdict{metav1.ConditionUnknown, tmcv1alpha1.ReasonSuspended, "suspension.dispatching keeps the members as they are"}
+	case progress.Problem != "":
+		return verdict{metav1.ConditionFalse, orElse(progress.Reason, tmcv1alpha1.ReasonApplyFailed), progress.Problem}
+	case len(after.stored.Decisions) == 0 && progress.Desired == 0:
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
+	case progress.Synced < progress.Desired:
+		// No numbers: a condition that changed with each copy would be written with each copy.
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonSyncing, "copies are being brought up to date; the PlacementStatus says which"}
+	case leaving > 0:
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonSyncing, "copies leave members that are not chosen any more"}
+	default:
+		return verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonSynchronized, "every chosen member has what it should have"}
+	}
+}
+
+func availableVerdict(after *decided, progress Progress) verdict {
+	switch {
+	case progress.Desired == 0:
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
+	case progress.Degraded != "":
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonDegraded, progress.Degraded}
+	case progress.Ready < progress.Desired:
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonProgressing, "copies are on their way to be healthy; the PlacementStatus says which"}
+	default:
+		return verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonAvailable, "every copy is healthy"}
+	}
+}
+
+func orElse(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,131 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"context"
+	"time"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/view"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Defaults of Config.
+const (
+	// DefaultSettleInterval gathers changes of objects before a Placement that is decided already is looked at again.
+	DefaultSettleInterval = 200 * time.Millisecond
+	// DefaultPromiseGrace is how long room stays promised after the member told that it made the pods: its pods are
+	// watched on another stream, which may be a little behind.
+	DefaultPromiseGrace = 3 * time.Second
+)
+
+// Placements are those of bound workspaces.
+type Placements interface {
+	Find(key workspace.Key) (*tmcv1alpha1.Placement, bool)
+	List() []*tmcv1alpha1.Placement
+}
+
+// Registrations are those of bound workspaces.
+type Registrations interface {
+	Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool)
+}
+
+// Members knows what is known of each member.
+type Members interface {
+	Observation(key workspace.Key) (view.Observation, bool)
+}
+
+// Lending knows who sees each member.
+type Lending interface {
+	Entries(registration workspace.Key) []view.Entry
+}
+
+// Workloads are the objects that can be placed.
+type Workloads interface {
+	// Kinds are the resources that can be placed.
+	Kinds() []schema.GroupResource
+	// InNamespace returns the objects of one resource in a namespace of a workspace. They are not changed.
+	InNamespace(gr schema.GroupResource, ws logicalcluster.Name, namespace string) []*unstructured.Unstructured
+}
+
+// Copies tell what the members have.
+type Copies interface {
+	// Missing are the kinds that a member does not serve to us, with messages.
+	Missing(member workspace.Key) map[schema.GroupResource]string
+	// Replicas returns how many replicas of a workload a member has made, and whether it was told to make any.
+	Replicas(member workspace.Key, gr schema.GroupResource, workload workspace.Key) (made int32, found bool)
+	// Progress sums up what became of a Placement.
+	Progress(placement workspace.Key) Progress
+}
+
+// Progress sums up what became of a Placement on the members.
+type Progress struct {
+	// Desired, Synced, Ready and Failed count copies.
+	Desired, Synced, Ready, Failed int32
+	// Problem describes the first copy that failed, with its reason.
+	Problem, Reason string
+	// Degraded describes the first copy that is degraded.
+	Degraded string
+	// Occupied are the names of the members that have copies, chosen or not.
+	Occupied map[string]bool
+}
+
+// Leader says whether this replica writes.
+type Leader interface{ IsLeader() bool }
+
+// StatusPatcher sends a JSON merge patch to the status of a Placement.
+type StatusPatcher interface {
+	PatchStatus(ctx context.Context, key workspace.Key, patch []byte) error
+}
+
+// Config says what the controller works with.
+type Config struct {
+	Placements    Placements
+	Registrations Registrations
+	Members       Members
+	Lending       Lending
+	Workloads     Workloads
+	Copies        Copies
+	Leader        Leader
+	Status        StatusPatcher
+	// Certain says that a member that is not known does not exist, and is not merely unknown while its shard is away.
+	Certain func() bool
+	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
+	// said of it does; OnPromise when a member owes another amount. They must not block.
+	OnDecision, OnExplanation func(placement workspace.Key)
+	OnPromise                 func(member workspace.Key)
+	// SettleInterval and PromiseGrace take their defaults if zero.
+	SettleInterval, PromiseGrace time.Duration
+	// Clock is the real clock if nil.
+	Clock   clock.WithTicker
+	Metrics *engine.Metrics
+}
+
+func (c Config) withDefaults() Config {
+	if c.SettleInterval == 0 {
+		c.SettleInterval = DefaultSettleInterval
+	}
+	if c.PromiseGrace == 0 {
+		c.PromiseGrace = DefaultPromiseGrace
+	}
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	if c.Certain == nil {
+		c.Certain = func() bool { return true }
+	}
+	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise} {
+		if *callback == nil {
+			*callback = func(workspace.Key) {}
+		}
+	}
+	return c
+}

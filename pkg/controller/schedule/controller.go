@@ -1,0 +1,207 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/placement"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Controller decides Placements.
+type Controller struct {
+	config Config
+	engine *engine.Engine[workspace.Key]
+	roster *roster
+	places *byPlace
+	ledger *ledger
+
+	mu      sync.RWMutex
+	decided map[workspace.Key]*decided
+}
+
+// decided is what is known of one Placement. It is replaced as a whole.
+type decided struct {
+	uid types.UID
+	// stored is the status as it was last written or read, and version the resourceVersion that it was written on top of.
+	stored  tmcv1alpha1.PlacementOutcome
+	version string
+	// outcome and lost explain it.
+	outcome placement.Outcome
+	lost    []tmcv1alpha1.UnplacedObject
+	waiting bool // for members to change
+}
+
+// New returns a controller that works while Run runs.
+func New(config Config) *Controller {
+	c := &Controller{
+		config: config.withDefaults(), roster: newRoster(), places: newByPlace(), ledger: newLedger(),
+		decided: map[workspace.Key]*decided{},
+	}
+	c.engine = engine.New(engine.Config[workspace.Key]{
+		// One worker: what was promised to one Placement must be known when the next one is decided.
+		Name: "schedule", Reconcile: c.Reconcile, Workers: 1, Clock: c.config.Clock, Metrics: c.config.Metrics,
+	})
+	return c
+}
+
+// Run decides until the context ends.
+func (c *Controller) Run(ctx context.Context) { c.engine.Run(ctx) }
+
+// Enqueue makes the controller look at a Placement that changed, and at those of its namespace that compete with it.
+func (c *Controller) Enqueue(key workspace.Key) {
+	_, exists := c.config.Placements.Find(key)
+	c.places.set(key, exists)
+	for _, other := range c.places.at(key.Workspace, key.Namespace) {
+		c.engine.Add(other)
+	}
+	c.engine.Add(key)
+	c.config.OnDecision(key) // its selectors may be others, and objects with them another's
+}
+
+// EnqueueAll makes the controller look at every Placement, as a new leader must.
+func (c *Controller) EnqueueAll() {
+	for _, p := range c.config.Placements.List() {
+		c.Enqueue(keyOf(p))
+	}
+}
+
+// EnqueueObject makes the controller look at the Placements of a namespace in which an object changed. One that was
+// decided already is looked at when things have settled: its new objects follow the decision without being waited for.
+func (c *Controller) EnqueueObject(ws logicalcluster.Name, namespace string) {
+	for _, key := range c.places.at(ws, namespace) {
+		if c.hasDecision(key) {
+			c.engine.AddAfter(key, c.config.SettleInterval)
+			continue
+		}
+		c.engine.Add(key)
+	}
+}
+
+// EnqueueProgress makes the controller look at a Placement whose copies changed.
+func (c *Controller) EnqueueProgress(key workspace.Key) {
+	c.engine.AddAfter(key, c.config.SettleInterval)
+}
+
+// SetEntries takes over who sees a member, after that changed.
+func (c *Controller) SetEntries(registration workspace.Key) {
+	for _, ws := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
+		c.enqueueWorkspace(ws, false)
+	}
+}
+
+// MemberChanged makes the controller look at the Placements that a change of a member may matter to: all of those who see
+// it if it takes work or not for another reason than before, and those that wait for room if only its figures differ.
+func (c *Controller) MemberChanged(registration workspace.Key) {
+	onlyFigures := c.roster.reshape(registration, c.shapeOf(registration))
+	for _, ws := range c.roster.viewers(registration) {
+		c.enqueueWorkspace(ws, onlyFigures)
+	}
+}
+
+// roomChanged makes the controller look at the Placements that wait for room on a member.
+func (c *Controller) roomChanged(registration workspace.Key) {
+	c.config.OnPromise(registration)
+	for _, ws := range c.roster.viewers(registration) {
+		c.enqueueWorkspace(ws, true)
+	}
+}
+
+func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, onlyWaiting bool) {
+	for _, key := range c.places.in(ws) {
+		if !onlyWaiting || c.waits(key) {
+			c.engine.Add(key)
+		}
+	}
+}
+
+func (c *Controller) waits(key workspace.Key) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	known, found := c.decided[key]
+	return !found || known.waiting
+}
+
+func (c *Controller) hasDecision(key workspace.Key) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	known, found := c.decided[key]
+	return found && len(known.stored.Decisions) > 0
+}
+
+// Member returns the registration behind a name that a workspace sees.
+func (c *Controller) Member(ws logicalcluster.Name, name string) (workspace.Key, bool) {
+	return c.roster.find(ws, name)
+}
+
+// Members returns the members that a workspace sees, by name.
+func (c *Controller) Members(ws logicalcluster.Name) map[string]workspace.Key { return c.roster.of(ws) }
+
+// RetiringSince says since when a member's registration is being deleted, if it is.
+func (c *Controller) RetiringSince(member workspace.Key) (since time.Time, retiring bool) {
+	registration, found := c.config.Registrations.Find(member)
+	if !found || registration.DeletionTimestamp == nil {
+		return time.Time{}, false
+	}
+	return registration.DeletionTimestamp.Time, true
+}
+
+// PlacementOf returns the Placement that places an object.
+func (c *Controller) PlacementOf(gr schema.GroupResource, object *unstructured.Unstructured) (*tmcv1alpha1.Placement, bool) {
+	first := winner(c.contenders(logicalcluster.From(object), object.GetNamespace()), gr, object)
+	return first, first != nil
+}
+
+// Decisions returns the members of a Placement as they are written. The result is shared and must not be changed.
+func (c *Controller) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if known, found := c.decided[keyOf(p)]; found && known.uid == p.UID && known.version == p.ResourceVersion {
+		return known.stored.Decisions // written by us, and not read back yet
+	}
+	return p.Status.Decisions
+}
+
+// Explanation is why a Placement has the members that it has.
+type Explanation struct {
+	Outcome placement.Outcome
+	Lost    []tmcv1alpha1.UnplacedObject
+	// Conditions are those of the Placement's status.
+	Stored tmcv1alpha1.PlacementOutcome
+}
+
+// Explain returns why a Placement has the members that it has, and false if it was not looked at yet.
+func (c *Controller) Explain(key workspace.Key) (Explanation, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	known, found := c.decided[key]
+	if !found {
+		return Explanation{}, false
+	}
+	return Explanation{Outcome: known.outcome, Lost: known.lost, Stored: known.stored}, true
+}
+
+func (c *Controller) forget(key workspace.Key) {
+	c.mu.Lock()
+	_, known := c.decided[key]
+	delete(c.decided, key)
+	c.mu.Unlock()
+	changed := c.ledger.forget(key)
+	for _, member := range changed {
+		c.roomChanged(member)
+	}
+	if known {
+		c.config.OnDecision(key)
+	}
+}

@@ -1,0 +1,244 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/logkey"
+	"github.com/kcp-dev/tmc/pkg/placement"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Reconcile decides one Placement, and writes its status if this replica leads and it differs.
+func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.Result, error) {
+	p, found := c.config.Placements.Find(key)
+	if !found || p.DeletionTimestamp != nil {
+		c.forget(key)
+		return engine.Result{}, nil
+	}
+	before := c.known(p)
+	selected := c.selectionOf(p)
+	after := c.decide(p, before, selected)
+	again := c.promise(p, after, selected)
+	if !c.config.Leader.IsLeader() || equality.Semantic.DeepEqual(before.stored, after.stored) {
+		after.stored, after.version = before.stored, before.version
+		c.keep(key, before, after)
+		return engine.Result{After: again}, nil
+	}
+	if err := c.write(ctx, key, p, after); err != nil {
+		return engine.Result{}, err
+	}
+	after.version = p.ResourceVersion
+	c.keep(key, before, after)
+	if !slices.Equal(before.stored.Decisions, after.stored.Decisions) {
+		klog.FromContext(ctx).V(2).Info("Decided placement", logkey.Object, key, "members", namesOf(after.stored.Decisions))
+	}
+	return engine.Result{After: again}, nil
+}
+
+// known returns what is known of a Placement: what was written last, or what is stored.
+func (c *Controller) known(p *tmcv1alpha1.Placement) *decided {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if last, found := c.decided[keyOf(p)]; found && last.uid == p.UID && last.version == p.ResourceVersion {
+		return last
+	}
+	return &decided{uid: p.UID, stored: p.Status}
+}
+
+func (c *Controller) keep(key workspace.Key, before, after *decided) {
+	c.mu.Lock()
+	_, had := c.decided[key]
+	c.decided[key] = after
+	c.mu.Unlock()
+	explained := sameOutcome(&before.outcome, &after.outcome) && equality.Semantic.DeepEqual(before.lost, after.lost)
+	if !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions) {
+		c.config.OnDecision(key)
+		return
+	}
+	if !explained || !equality.Semantic.DeepEqual(before.stored, after.stored) {
+		c.config.OnExplanation(key)
+	}
+}
+
+func sameOutcome(a, b *placement.Outcome) bool {
+	return a.Satisfied == b.Satisfied && a.Reason == b.Reason && a.Message == b.Message &&
+		slices.Equal(a.Chosen, b.Chosen) && equality.Semantic.DeepEqual(a.Rejected(), b.Rejected())
+}
+
+// decide computes the status that a Placement should have.
+func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected selection) *decided {
+	key := keyOf(p)
+	after := &decided{uid: p.UID, lost: selected.lost}
+	current := before.stored.Decisions
+	progress := c.config.Copies.Progress(key)
+	held := p.Spec.Suspension != nil && p.Spec.Suspension.Scheduling
+	switch {
+	case held:
+		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonSuspended, Message: "suspension.scheduling keeps the decisions as they are"}
+		after.stored.Decisions = current
+	case len(current) > 0 && !c.config.Certain():
+		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp has been read"}
+		after.stored.Decisions = current
+	case len(selected.workloads) == 0:
+		after.outcome = placement.Outcome{Reason: tmcv1alpha1.ReasonNothingSelected, Message: nothingSelected(p, selected.lost)}
+		after.stored.Decisions = leaving(current, nil, progress)
+	default:
+		after.outcome = placement.Schedule(c.snapshot(key), placement.Input{
+			Key: key.String(), Spec: &p.Spec, Workloads: selected.workloads, Current: current,
+		})
+		after.stored.Decisions = leaving(current, after.outcome.Chosen, progress)
+	}
+	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
+	after.waiting = !after.outcome.Satisfied
+	after.stored.Conditions = c.conditions(p, before.stored.Conditions, after, progress)
+	return after
+}
+
+func nothingSelected(p *tmcv1alpha1.Placement, lost []tmcv1alpha1.UnplacedObject) string {
+	switch {
+	case len(lost) > 0:
+		return fmt.Sprintf("none of the %d selected objects can be placed: %s %s: %s", len(lost), lost[0].Kind, lost[0].Name, lost[0].Message)
+	case len(p.Spec.ResourceSelectors) > 0:
+		return "resourceSelectors match no object of the namespace; members are chosen when one appears"
+	default:
+		return "the namespace has no object to place yet; members are chosen when one appears"
+	}
+}
+
+// leaving returns the decisions: the chosen members are active, and those that were chosen before and still have copies
+// leave.
+func leaving(current []tmcv1alpha1.PlacementDecision, chosen []placement.Choice, progress Progress) []tmcv1alpha1.PlacementDecision {
+	var out []tmcv1alpha1.PlacementDecision
+	active := map[string]bool{}
+	for _, choice := range chosen {
+		active[choice.Name] = true
+		out = append(out, tmcv1alpha1.PlacementDecision{ClusterName: choice.Name, Phase: tmcv1alpha1.DecisionActive})
+	}
+	for _, decision := range current {
+		if !active[decision.ClusterName] && progress.Occupied[decision.ClusterName] {
+			out = append(out, tmcv1alpha1.PlacementDecision{ClusterName: decision.ClusterName, Phase: tmcv1alpha1.DecisionLeaving})
+		}
+	}
+	slices.SortFunc(out, func(a, b tmcv1alpha1.PlacementDecision) int { return strings.Compare(a.ClusterName, b.ClusterName) })
+	return out
+}
+
+// promise notes what the members owe the Placement, and returns when to look again.
+func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected selection) time.Duration {
+	key := keyOf(p)
+	amounts := map[workspace.Key]corev1.ResourceList{}
+	targets := c.targets(key, after.stored.Decisions)
+	for i, workload := range selected.workloads {
+		if workload.Replicas == 0 || len(workload.Requests) == 0 {
+			continue
+		}
+		shares := placement.Divide(workload.Replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(key.String(), workload.Resource, workload.Name))
+		for _, target := range targets {
+			member, found := c.roster.find(key.Workspace, target.Name)
+			if !found {
+				continue
+			}
+			made, _ := c.config.Copies.Replicas(member, workload.Resource, selected.keys[i])
+			missing := workload
+			missing.Replicas = max(shares[target.Name]-made, 0)
+			if missing.Replicas == 0 {
+				continue
+			}
+			if amounts[member] == nil {
+				amounts[member] = corev1.ResourceList{}
+			}
+			addTo(amounts[member], placement.Requirement([]placement.Workload{missing}))
+		}
+	}
+	now := c.config.Clock.Now()
+	changed, next := c.ledger.set(key, amounts, now, c.config.PromiseGrace)
+	for _, member := range changed {
+		c.roomChanged(member)
+	}
+	if next.IsZero() {
+		return 0
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+// targets are the active members of decisions, as replicas are divided among them.
+func (c *Controller) targets(key workspace.Key, decisions []tmcv1alpha1.PlacementDecision) []placement.Target {
+	var out []placement.Target
+	for _, decision := range decisions {
+		if decision.Phase == tmcv1alpha1.DecisionLeaving {
+			continue
+		}
+		target := placement.Target{Name: decision.ClusterName}
+		if member, found := c.roster.find(key.Workspace, decision.ClusterName); found {
+			if registration, ok := c.config.Registrations.Find(member); ok {
+				target.Labels = registration.Labels
+			}
+		}
+		out = append(out, target)
+	}
+	return out
+}
+
+// Divide says how many replicas of a workload each active member of a Placement runs.
+func (c *Controller) Divide(p *tmcv1alpha1.Placement, gr schema.GroupResource, name string, replicas int32) map[string]int32 {
+	key := keyOf(p)
+	targets := c.targets(key, c.Decisions(p))
+	return placement.Divide(replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(key.String(), gr, name))
+}
+
+func (c *Controller) write(ctx context.Context, key workspace.Key, p *tmcv1alpha1.Placement, after *decided) error {
+	decisions := after.stored.Decisions
+	if decisions == nil {
+		decisions = []tmcv1alpha1.PlacementDecision{} // a merge patch leaves alone what it does not name
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": p.UID},
+		"status": map[string]any{
+			"conditions": after.stored.Conditions, "decisions": decisions, "selectedClusters": after.stored.SelectedClusters,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the status of placement %s: %w", key, err)
+	}
+	err = c.config.Status.PatchStatus(ctx, key, patch)
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
+		return nil // it is gone or another one by now, and the next event tells so
+	}
+	return err
+}
+
+func selectedOf(decisions []tmcv1alpha1.PlacementDecision) int32 {
+	selected := int32(0)
+	for _, decision := range decisions {
+		if decision.Phase != tmcv1alpha1.DecisionLeaving {
+			selected++
+		}
+	}
+	return selected
+}
+
+func namesOf(decisions []tmcv1alpha1.PlacementDecision) []string {
+	names := make([]string, 0, len(decisions))
+	for _, decision := range decisions {
+		names = append(names, decision.ClusterName)
+	}
+	return names
+}

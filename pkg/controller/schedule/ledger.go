@@ -1,0 +1,130 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// promise is room on a member that a Placement was given and whose pods have not been counted there yet.
+type promise struct {
+	amount corev1.ResourceList
+	// until is when the promise ends; zero while pods are still to be made.
+	until time.Time
+}
+
+// ledger keeps the promises. It is safe for concurrent use.
+type ledger struct {
+	mu       sync.RWMutex
+	promises map[workspace.Key]map[workspace.Key]promise // by member, by Placement
+}
+
+func newLedger() *ledger { return &ledger{promises: map[workspace.Key]map[workspace.Key]promise{}} }
+
+// promisedToOthers sums what a member owes to all Placements but one.
+func (l *ledger) promisedToOthers(member, placement workspace.Key) corev1.ResourceList {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	sum := corev1.ResourceList{}
+	for key, promised := range l.promises[member] {
+		if key != placement {
+			addTo(sum, promised.amount)
+		}
+	}
+	return sum
+}
+
+// promised sums what a member owes.
+func (l *ledger) promised(member workspace.Key) corev1.ResourceList {
+	return l.promisedToOthers(member, workspace.Key{})
+}
+
+// set replaces what a Placement was promised, by member. What shrinks is held for the grace: the member's pods may not
+// have been counted yet. It returns the members whose sum differs, and when the next promise ends.
+func (l *ledger) set(placement workspace.Key, amounts map[workspace.Key]corev1.ResourceList, now time.Time, grace time.Duration) (changed []workspace.Key, next time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for member, held := range l.promises {
+		before, had := held[placement]
+		if !had {
+			continue
+		}
+		wanted, wants := amounts[member]
+		switch {
+		case wants && covers(wanted, before.amount):
+			continue // it grows or stays, see below
+		case before.until.IsZero():
+			before.until = now.Add(grace)
+			held[placement] = before
+		case !now.Before(before.until):
+			delete(held, placement)
+			changed = append(changed, member)
+			continue
+		}
+		delete(amounts, member) // until the grace is over
+		next = earlier(next, before.until)
+	}
+	for member, amount := range amounts {
+		if len(amount) == 0 {
+			continue
+		}
+		if l.promises[member] == nil {
+			l.promises[member] = map[workspace.Key]promise{}
+		}
+		if before, had := l.promises[member][placement]; !had || !before.until.IsZero() || !equality.Semantic.DeepEqual(before.amount, amount) {
+			changed = append(changed, member)
+		}
+		l.promises[member][placement] = promise{amount: amount}
+	}
+	return changed, next
+}
+
+// forget drops every promise to a Placement, and returns the members that owed it something.
+func (l *ledger) forget(placement workspace.Key) []workspace.Key {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var changed []workspace.Key
+	for member, held := range l.promises {
+		if _, had := held[placement]; had {
+			delete(held, placement)
+			changed = append(changed, member)
+		}
+		if len(held) == 0 {
+			delete(l.promises, member)
+		}
+	}
+	return changed
+}
+
+// covers reports whether a list has at least what another has.
+func covers(larger, smaller corev1.ResourceList) bool {
+	for name, amount := range smaller {
+		other, found := larger[name]
+		if amount.Sign() > 0 && (!found || other.Cmp(amount) < 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func addTo(sum, list corev1.ResourceList) {
+	for name, amount := range list {
+		total := sum[name]
+		total.Add(amount)
+		sum[name] = total
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

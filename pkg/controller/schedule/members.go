@@ -1,0 +1,167 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/placement"
+	"github.com/kcp-dev/tmc/pkg/view"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// roster knows which members each workspace sees, by which names. It is the inverse of the lending.
+type roster struct {
+	mu       sync.RWMutex
+	byTenant map[logicalcluster.Name]map[string]workspace.Key // name in the workspace to registration
+	rows     map[workspace.Key][]workspace.Key                // registration to the rows that show it
+	shapes   map[workspace.Key]shape
+}
+
+// shape is what decides whether a member takes work, apart from how much room it has.
+type shape struct {
+	generation      int64
+	labels, missing string
+	ready           metav1.ConditionStatus
+	counted, exists bool
+}
+
+func (c *Controller) shapeOf(key workspace.Key) shape {
+	registration, found := c.config.Registrations.Find(key)
+	if !found {
+		return shape{}
+	}
+	observed, _ := c.config.Members.Observation(key)
+	out := shape{
+		generation: registration.Generation, labels: labels.Set(registration.Labels).String(),
+		counted: observed.CapacityCounted, exists: registration.DeletionTimestamp == nil,
+	}
+	if ready := meta.FindStatusCondition(view.ClusterStatus(registration, observed).Conditions, tmcv1alpha1.ConditionReady); ready != nil {
+		out.ready = ready.Status
+	}
+	for _, gr := range slices.SortedFunc(maps.Keys(c.config.Copies.Missing(key)), func(a, b schema.GroupResource) int {
+		return strings.Compare(a.String(), b.String())
+	}) {
+		out.missing += gr.String() + " "
+	}
+	return out
+}
+
+// reshape notes the shape of a member, and reports whether it is the one that is known.
+func (r *roster) reshape(registration workspace.Key, after shape) (same bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	same = r.shapes[registration] == after
+	r.shapes[registration] = after
+	if !after.exists {
+		delete(r.shapes, registration)
+	}
+	return same
+}
+
+func newRoster() *roster {
+	return &roster{byTenant: map[logicalcluster.Name]map[string]workspace.Key{}, rows: map[workspace.Key][]workspace.Key{}, shapes: map[workspace.Key]shape{}}
+}
+
+// set takes over the rows of a registration, and returns the workspaces for which something differs.
+func (r *roster) set(registration workspace.Key, entries []view.Entry) []logicalcluster.Name {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	differing := map[logicalcluster.Name]struct{}{}
+	before := r.rows[registration]
+	after := make([]workspace.Key, 0, len(entries))
+	for _, entry := range entries {
+		after = append(after, entry.Key)
+		differing[entry.Key.Workspace] = struct{}{} // labels may differ even if the row does not
+	}
+	for _, row := range before {
+		if !slices.Contains(after, row) && r.byTenant[row.Workspace][row.Name] == registration {
+			delete(r.byTenant[row.Workspace], row.Name)
+			differing[row.Workspace] = struct{}{}
+		}
+	}
+	for _, row := range after {
+		if r.byTenant[row.Workspace] == nil {
+			r.byTenant[row.Workspace] = map[string]workspace.Key{}
+		}
+		r.byTenant[row.Workspace][row.Name] = registration
+	}
+	r.rows[registration] = after
+	if len(after) == 0 {
+		delete(r.rows, registration)
+	}
+	return slices.Collect(maps.Keys(differing))
+}
+
+// find returns the registration behind a name that a workspace sees.
+func (r *roster) find(ws logicalcluster.Name, name string) (workspace.Key, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	registration, found := r.byTenant[ws][name]
+	return registration, found
+}
+
+// of returns the members of a workspace by name.
+func (r *roster) of(ws logicalcluster.Name) map[string]workspace.Key {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.byTenant[ws])
+}
+
+// viewers returns the workspaces that see a member.
+func (r *roster) viewers(registration workspace.Key) []logicalcluster.Name {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []logicalcluster.Name
+	for _, row := range r.rows[registration] {
+		if !slices.Contains(out, row.Workspace) {
+			out = append(out, row.Workspace)
+		}
+	}
+	return out
+}
+
+// snapshot returns what the members of a workspace look like to one Placement: what it was promised itself is free
+// for it.
+func (c *Controller) snapshot(key workspace.Key) *placement.Snapshot {
+	members := c.roster.of(key.Workspace)
+	clusters := make([]placement.Cluster, 0, len(members))
+	for name, registration := range members {
+		if cluster, ok := c.clusterOf(name, registration, key); ok {
+			clusters = append(clusters, cluster)
+		}
+	}
+	return placement.NewSnapshot(clusters)
+}
+
+func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (placement.Cluster, bool) {
+	registration, found := c.config.Registrations.Find(key)
+	if !found || registration.DeletionTimestamp != nil {
+		return placement.Cluster{}, false
+	}
+	observed, _ := c.config.Members.Observation(key)
+	status := view.ClusterStatus(registration, observed)
+	cluster := placement.Cluster{
+		Name: name, Labels: registration.Labels, Taints: status.Taints, Unschedulable: status.Unschedulable,
+		Ready: metav1.ConditionUnknown, CapacityKnown: observed.CapacityCounted, LargestFree: status.LargestFree,
+		Missing: c.config.Copies.Missing(key),
+	}
+	if ready := meta.FindStatusCondition(status.Conditions, tmcv1alpha1.ConditionReady); ready != nil {
+		cluster.Ready = ready.Status
+	}
+	if observed.CapacityCounted {
+		cluster.Available = view.Available(status.Available, c.ledger.promisedToOthers(key, forPlacement))
+	}
+	return cluster, true
+}

@@ -1,0 +1,262 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/rollup"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+const (
+	// echoWait is how long a write that succeeded may take to show in the informer before it is done again.
+	echoWait = 5 * time.Second
+	// Pauses after failures double from the first to the last. What a member refuses for good is tried rarely.
+	firstRetry   = time.Second
+	refusedRetry = 30 * time.Second
+	lastRetry    = 5 * time.Minute
+	// messageLength bounds what is passed on of a member's words.
+	messageLength = 512
+)
+
+// takeIn notes what became of writes since the last pass.
+func (p *pass) takeIn(outcomes map[workspace.Key]outcome) {
+	now := p.c.config.Clock.Now()
+	for member, o := range outcomes {
+		state := p.object.copyOf(member)
+		if o.err != nil {
+			state.fail(problemOf(o.err), o.task.hash, now)
+			continue
+		}
+		state.failed, state.failures = nil, 0
+		state.awaiting, state.waitUntil = true, now.Add(echoWait)
+		state.hash, state.signature = o.task.hash, ""
+		if o.live != nil {
+			state.signature = transform.LiveSignature(o.live)
+			for _, dependent := range p.dependentsOf() {
+				p.c.engine.Add(dependent)
+			}
+		}
+	}
+}
+
+func (p *pass) dependentsOf() []Key {
+	workloads, _ := p.c.states.dependents(p.key)
+	return workloads
+}
+
+func (s *copyState) fail(problem *CallProblem, hash string, now time.Time) {
+	pause := firstRetry
+	switch problem.Reason {
+	case tmcv1alpha1.ReasonCollision, tmcv1alpha1.ReasonMemberDenied, tmcv1alpha1.ReasonInvalidOnMember, tmcv1alpha1.ReasonImmutableField,
+		tmcv1alpha1.ReasonTooLarge, tmcv1alpha1.ReasonMemberForbidden, tmcv1alpha1.ReasonAPIMissing:
+		pause = refusedRetry
+	}
+	if s.failed == nil || s.failed.Reason != problem.Reason || s.failedHash != hash {
+		s.failures = 0
+	}
+	for range s.failures {
+		pause = min(2*pause, lastRetry)
+	}
+	s.failures++
+	s.failed, s.failedHash, s.retryAt = problem, hash, now.Add(max(pause, problem.RetryAfter))
+	s.awaiting = false
+}
+
+// carryOut compares every member with what it should have, and hands out what differs.
+func (p *pass) carryOut() {
+	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
+		p.ensure(member, p.wanted[member])
+	}
+	replaced := len(p.wanted) > 0 && !slices.ContainsFunc(p.rows, func(r Row) bool {
+		return r.Object.Synced != metav1.ConditionTrue || r.Object.Health != tmcv1alpha1.HealthHealthy
+	})
+	for _, member := range slices.SortedFunc(maps.Keys(p.staying), workspace.Key.Compare) {
+		if replaced || p.retired(member) {
+			p.remove(member, p.staying[member], true)
+			continue
+		}
+		p.stay(member, p.staying[member])
+	}
+	for _, member := range p.leftovers() {
+		p.remove(member, p.nameOf(member), false)
+	}
+	for member := range p.object.copies {
+		if !p.concerns(member) {
+			delete(p.object.copies, member)
+		}
+	}
+}
+
+// retired reports whether a member that is being taken away was given enough time for its copies to be replaced.
+func (p *pass) retired(member workspace.Key) bool {
+	since, retiring := p.c.config.Decisions.RetiringSince(member)
+	if !retiring {
+		return false
+	}
+	deadline := since.Add(p.c.config.DetachAfter / 2)
+	if p.c.config.Clock.Now().Before(deadline) {
+		p.later(deadline)
+		return false
+	}
+	return true
+}
+
+// leftovers are the members that have, or may have, a copy that should not be there.
+func (p *pass) leftovers() []workspace.Key {
+	found := map[workspace.Key]struct{}{}
+	for _, member := range p.c.states.membersWith(p.key) {
+		found[member] = struct{}{}
+	}
+	for member, state := range p.object.copies {
+		if state.awaiting || p.c.lanes.pending(member, p.key) {
+			found[member] = struct{}{}
+		}
+	}
+	for member := range p.formerMembers() {
+		found[member] = struct{}{}
+	}
+	var out []workspace.Key
+	for _, member := range slices.SortedFunc(maps.Keys(found), workspace.Key.Compare) {
+		_, wants := p.wanted[member]
+		_, stays := p.staying[member]
+		if !wants && !stays {
+			out = append(out, member)
+		}
+	}
+	return out
+}
+
+// formerMembers are those that the object's last Placement chose: a member that was away since this process began is
+// known from there alone.
+func (p *pass) formerMembers() map[workspace.Key]struct{} {
+	found := map[workspace.Key]struct{}{}
+	if p.upstream == nil || !slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer) {
+		return found
+	}
+	chosen, ok := p.c.config.Decisions.PlacementOf(p.key.Resource, p.upstream)
+	if !ok {
+		return found
+	}
+	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
+		if member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName); known {
+			found[member] = struct{}{}
+		}
+	}
+	return found
+}
+
+func (p *pass) concerns(member workspace.Key) bool {
+	_, wants := p.wanted[member]
+	_, stays := p.staying[member]
+	return wants || stays || p.c.lanes.pending(member, p.key) || slices.Contains(p.c.states.membersWith(p.key), member)
+}
+
+func (p *pass) at() Location {
+	return Location{
+		Resource: p.kind.GVR, Namespace: transform.NamespaceName(p.ws().Workspace, p.ws().Namespace), Name: p.ws().Name,
+	}
+}
+
+func (p *pass) newRow(member workspace.Key, name string) Row {
+	row := Row{Cluster: name, Member: member, Object: tmcv1alpha1.PlacedObject{
+		Name: p.ws().Name, Synced: metav1.ConditionUnknown, Health: tmcv1alpha1.HealthUnknown,
+	}}
+	if p.upstream != nil {
+		row.Object.APIVersion, row.Object.Kind = p.upstream.GetAPIVersion(), p.upstream.GetKind()
+	}
+	return row
+}
+
+func (r *Row) explain(reason, message string) {
+	r.Object.Reason, r.Object.Message = reason, transform.PrintableMessage(message, messageLength)
+}
+
+// observe fills in what a copy says of itself.
+func (p *pass) observe(row *Row, live *unstructured.Unstructured) {
+	health, reason, message := rollup.Health(p.key.Resource, live)
+	row.Object.Health = health
+	if health != tmcv1alpha1.HealthHealthy {
+		row.explain(reason, message)
+	}
+	if replicas, ok := rollup.Replicas(p.key.Resource, live); ok {
+		row.Object.Replicas = &replicas
+	}
+}
+
+// stay leaves a copy as it is for now.
+func (p *pass) stay(member workspace.Key, name string) {
+	live, there := p.c.config.Downstream.Copy(member, p.at())
+	if !there || !isCopyOf(live, p.key.Object) {
+		return
+	}
+	row := p.newRow(member, name)
+	row.Leaving = true
+	p.observe(&row, live)
+	row.explain(tmcv1alpha1.ReasonSyncing, "the member is not chosen any more; its copy stays until those on the chosen members are available")
+	p.rows = append(p.rows, row)
+}
+
+// remove takes a copy off a member.
+func (p *pass) remove(member workspace.Key, name string, leaving bool) {
+	down := p.c.config.Downstream
+	live, there := down.Copy(member, p.at())
+	if !down.Synced(member, p.kind.GVR) {
+		p.blocked.Insert(name)
+		p.away.Insert(name)
+		row := p.newRow(member, name)
+		row.Leaving = leaving
+		row.explain(tmcv1alpha1.ReasonDetachPending, "the copy is to be removed, and the member cannot be reached")
+		p.rows = append(p.rows, row)
+		return
+	}
+	if !there || !isCopyOf(live, p.key.Object) {
+		if p.c.lanes.pending(member, p.key) {
+			p.c.lanes.cancel(member, p.key)
+			p.blocked.Insert(name) // the write may be on its way
+		} else if state, known := p.object.copies[member]; known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil) {
+			p.blocked.Insert(name) // it was written, and does not show yet
+			p.later(state.waitUntil)
+		}
+		return
+	}
+	p.blocked.Insert(name)
+	row := p.newRow(member, name)
+	row.Leaving = leaving
+	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being removed")
+	if live.GetDeletionTimestamp() == nil {
+		p.hand(member, &row, task{at: p.at(), uid: live.GetUID()})
+	}
+	p.rows = append(p.rows, row)
+}
+
+// hand gives a task to the member's lane, unless it failed before and is not due again.
+func (p *pass) hand(member workspace.Key, row *Row, t task) {
+	state := p.object.copyOf(member)
+	if state.failed != nil && state.failedHash == t.hash {
+		row.explain(state.failed.Reason, state.failed.Message)
+		row.Object.Synced = metav1.ConditionFalse
+		if p.c.config.Clock.Now().Before(state.retryAt) {
+			p.later(state.retryAt)
+			return
+		}
+	}
+	if !p.c.config.Leader.IsLeader() || p.suspended {
+		return
+	}
+	p.c.lanes.submit(member, p.key, t)
+}
+
+// later asks for another pass at a time.
+func (p *pass) later(at time.Time) {
+	p.again = soonest(p.again, max(at.Sub(p.c.config.Clock.Now()), time.Millisecond))
+}

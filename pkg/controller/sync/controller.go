@@ -1,0 +1,238 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Controller keeps copies of placed objects on members.
+type Controller struct {
+	config Config
+	engine *engine.Engine[Key]
+	states *states
+	lanes  *lanes
+
+	mu sync.RWMutex
+	// kinds are those that were ever known: copies of a kind that is gone must be found to be removed.
+	kinds map[schema.GroupResource]Kind
+}
+
+// New returns a controller that works while Run runs.
+func New(config Config) *Controller {
+	c := &Controller{config: config.withDefaults(), states: newStates(), kinds: map[schema.GroupResource]Kind{}}
+	c.engine = engine.New(engine.Config[Key]{
+		Name: "sync", Reconcile: c.Reconcile, Workers: c.config.Workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
+	})
+	c.lanes = &lanes{workers: c.config.WritesPerMember, do: c.execute, done: c.wrote, all: map[workspace.Key]*lane{}}
+	return c
+}
+
+// Run works until the context ends.
+func (c *Controller) Run(ctx context.Context) {
+	c.lanes.ctx = ctx
+	c.engine.Run(ctx)
+	c.lanes.close()
+}
+
+// wrote takes in the outcome of a write, in the member's lane.
+func (c *Controller) wrote(member workspace.Key, key Key, o outcome) {
+	c.states.report(key, member, o)
+	c.engine.Add(key)
+}
+
+// Enqueue makes the controller look at an object, and at what it scales if it is an autoscaler.
+func (c *Controller) Enqueue(gr schema.GroupResource, object workspace.Key) {
+	c.engine.Add(Key{Resource: gr, Object: object})
+	if gr != autoscalers() {
+		return
+	}
+	if hpa, found := c.config.Upstream.Find(gr, object); found {
+		if scaled, ok := transform.ScaledBy(hpa); ok {
+			object.Name = scaled.Name
+			c.engine.Add(Key{Resource: scaled.GroupResource(), Object: object})
+		}
+	}
+}
+
+// EnqueueNamespace makes the controller look at a namespace of a workspace.
+func (c *Controller) EnqueueNamespace(ws logicalcluster.Name, name string) {
+	c.engine.Add(Key{Resource: namespaces().GroupResource(), Object: workspace.Key{Workspace: ws, Name: name}})
+}
+
+// EnqueueCopy makes the controller look at the object that a copy on a member belongs to. The copy is the last known
+// one; gone says that it is there no more.
+func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionResource, live *unstructured.Unstructured, gone bool) {
+	gr := gvr.GroupResource()
+	if gr == namespaces().GroupResource() {
+		if key, ok := namespaceOf(live); ok {
+			c.states.locate(key, member, !gone)
+			c.engine.Add(key)
+		}
+		return
+	}
+	origin, ok := transform.OriginOf(live)
+	if !ok || !isCopyOf(live, origin.Key()) {
+		return // whatever it claims to be, it is not where a copy of that would be
+	}
+	c.remember(gr, Kind{GVR: gvr})
+	key := Key{Resource: gr, Object: origin.Key()}
+	if first := c.states.locate(key, member, !gone); first || gone {
+		c.config.OnCopies(member)
+	}
+	c.engine.Add(key)
+	if gone {
+		c.engine.Add(namespaceKey(key.Object))
+	}
+}
+
+func namespaceKey(object workspace.Key) Key {
+	return Key{Resource: namespaces().GroupResource(), Object: workspace.Key{Workspace: object.Workspace, Name: object.Namespace}}
+}
+
+// EnqueueMember makes the controller look at everything that is, or should be, on a member: it is back, gone, or serves
+// other kinds.
+func (c *Controller) EnqueueMember(member workspace.Key) {
+	for _, key := range c.states.onMember(member) {
+		c.engine.Add(key)
+	}
+}
+
+// RemoveMember ends the work for a member whose registration is gone. What is left there is out of reach.
+func (c *Controller) RemoveMember(member workspace.Key) {
+	c.lanes.remove(member)
+	concerned := c.states.onMember(member)
+	for _, key := range concerned {
+		c.states.locate(key, member, false)
+		c.engine.Add(key)
+	}
+}
+
+// On returns how many copies a member has, as far as is known, and whether it is known for sure.
+func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
+	certain = true
+	for _, gr := range c.config.Upstream.Kinds() {
+		if kind, known := c.kind(gr); known && !c.config.Downstream.Synced(member, kind.GVR) {
+			if _, missing := c.config.Downstream.Missing(member, gr); !missing {
+				certain = false
+			}
+		}
+	}
+	return c.states.countOn(member), certain
+}
+
+// EnqueuePlacement makes the controller look at the objects of a Placement, those that it had and those that it may have.
+func (c *Controller) EnqueuePlacement(placement workspace.Key) {
+	for _, key := range c.states.placedIn(placement) {
+		c.engine.Add(key)
+	}
+	for _, gr := range c.config.Upstream.Kinds() {
+		for _, found := range c.config.Upstream.InNamespace(gr, placement.Workspace, placement.Namespace) {
+			c.engine.Add(Key{Resource: gr, Object: workspace.Key{Workspace: placement.Workspace, Namespace: placement.Namespace, Name: found.GetName()}})
+		}
+	}
+}
+
+// EnqueueWorkspace makes the controller look at everything of a workspace.
+func (c *Controller) EnqueueWorkspace(ws logicalcluster.Name) {
+	c.states.mu.RLock()
+	defer c.states.mu.RUnlock()
+	for key := range c.states.rows {
+		if key.Object.Workspace == ws {
+			c.engine.Add(key)
+		}
+	}
+	for key := range c.states.located {
+		if key.Object.Workspace == ws {
+			c.engine.Add(key)
+		}
+	}
+}
+
+// EnqueueAll makes the controller look at everything, as a new leader must.
+func (c *Controller) EnqueueAll() {
+	c.states.mu.RLock()
+	defer c.states.mu.RUnlock()
+	for key := range c.states.objects {
+		c.engine.Add(key)
+	}
+	for key := range c.states.located {
+		c.engine.Add(key)
+	}
+}
+
+// Rows returns the copies of a Placement, by object.
+func (c *Controller) Rows(placement workspace.Key) map[Key][]Row { return c.states.rowsOf(placement) }
+
+// kind returns what is known of a resource, also after it went.
+func (c *Controller) kind(gr schema.GroupResource) (Kind, bool) {
+	if kind, found := c.config.Upstream.Kind(gr); found {
+		c.remember(gr, kind)
+		return kind, true
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	kind, found := c.kinds[gr]
+	return kind, found
+}
+
+func (c *Controller) remember(gr schema.GroupResource, kind Kind) {
+	c.mu.RLock()
+	known, found := c.kinds[gr]
+	c.mu.RUnlock()
+	if found && known == kind {
+		return
+	}
+	if _, offered := c.config.Upstream.Kind(gr); found && offered && kind == (Kind{GVR: kind.GVR}) {
+		return // what a member tells does not replace what workspaces tell
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kinds[gr] = kind
+}
+
+// Reconcile brings one object's copies, and its own status, to where they should be.
+func (c *Controller) Reconcile(ctx context.Context, key Key) (engine.Result, error) {
+	if key.Resource == namespaces().GroupResource() {
+		return c.reconcileNamespace(key), nil
+	}
+	kind, known := c.kind(key.Resource)
+	if !known {
+		return engine.Result{}, nil
+	}
+	p := &pass{c: c, key: key, kind: kind, object: c.states.object(key)}
+	p.takeIn(c.states.takeOutcomes(key))
+	if !p.plan() {
+		return engine.Result{}, nil // it is not certain yet what should be
+	}
+	if err := p.mark(ctx); err != nil {
+		return engine.Result{}, err
+	}
+	p.carryOut()
+	if err := p.release(ctx); err != nil {
+		return engine.Result{}, err
+	}
+	statusErr := p.writeStatus(ctx)
+	p.tell(ctx)
+	p.publish()
+	return engine.Result{After: p.again}, statusErr
+}
+
+// soonest returns the earlier of two delays, of which zero is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}

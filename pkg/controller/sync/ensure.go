@@ -1,0 +1,208 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+func autoscalers() schema.GroupResource {
+	return schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}
+}
+
+// ensure brings the copy on one member to what it should be.
+func (p *pass) ensure(member workspace.Key, t target) {
+	row := p.newRow(member, t.name)
+	defer func() { p.rows = append(p.rows, row) }()
+	down := p.c.config.Downstream
+	live, there := down.Copy(member, p.at())
+	if there && isCopyOf(live, p.key.Object) {
+		p.observe(&row, live)
+	}
+	if !down.Synced(member, p.kind.GVR) {
+		p.unknown(member, &row)
+		return
+	}
+	desired, err := transform.Down(p.upstream, p.targetOf(t, nil))
+	if err != nil {
+		row.Object.Synced = metav1.ConditionFalse
+		row.explain(tmcv1alpha1.ReasonNotSyncable, err.Error())
+		return
+	}
+	hash := transform.AppliedHash(desired)
+	next := task{at: p.at(), desired: desired, generation: p.upstream.GetGeneration(), hash: hash}
+	if !there {
+		p.create(member, t, &row, next)
+		return
+	}
+	p.update(member, t, &row, next, live)
+}
+
+// unknown says why nothing is known of a member's copies.
+func (p *pass) unknown(member workspace.Key, row *Row) {
+	if p.c.config.Downstream.Reachable(member) != metav1.ConditionTrue {
+		row.explain(tmcv1alpha1.ReasonMemberUnreachable, "the member cannot be reached; what is shown is the last that is known")
+		return
+	}
+	if message, missing := p.c.config.Downstream.Missing(member, p.key.Resource); missing {
+		row.Object.Synced = metav1.ConditionFalse
+		row.explain(tmcv1alpha1.ReasonAPIMissing, message)
+		return
+	}
+	row.explain(tmcv1alpha1.ReasonSyncing, "the member's copies are being read")
+}
+
+// targetOf says what a member's copy looks like. Where an autoscaler owns the replicas, what the member runs now stays.
+func (p *pass) targetOf(t target, live *unstructured.Unstructured) transform.Target {
+	out := transform.Target{Workspace: p.ws().Workspace, Replicas: t.replicas}
+	if !p.autoscaled() {
+		return out
+	}
+	out.OmitReplicas = true
+	if live != nil {
+		if replicas, found, err := unstructured.NestedInt64(live.Object, "spec", "replicas"); found && err == nil {
+			kept := int32(min(max(replicas, 0), 1<<30))
+			out.OmitReplicas, out.Replicas = false, &kept
+		}
+	}
+	return out
+}
+
+// autoscaled reports whether an autoscaler of the namespace scales the object.
+func (p *pass) autoscaled() bool {
+	if _, found := specReplicas(p.upstream); !found {
+		return false
+	}
+	for _, hpa := range p.c.config.Upstream.InNamespace(autoscalers(), p.ws().Workspace, p.ws().Namespace) {
+		scaled, ok := transform.ScaledBy(hpa)
+		if ok && scaled.Kind == p.upstream.GetKind() && scaled.Name == p.ws().Name && scaled.Group == p.key.Resource.Group {
+			return true
+		}
+	}
+	return false
+}
+
+// create puts the first copy onto a member, once what it needs is there.
+func (p *pass) create(member workspace.Key, t target, row *Row, next task) {
+	state := p.object.copyOf(member)
+	if state.awaiting && state.hash == next.hash && p.c.config.Clock.Now().Before(state.waitUntil) {
+		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
+		row.Object.Health = tmcv1alpha1.HealthProgressing
+		p.later(state.waitUntil)
+		return
+	}
+	row.Object.Synced, row.Object.Health = metav1.ConditionFalse, tmcv1alpha1.HealthProgressing
+	if missing, waits := p.lacks(member); waits {
+		row.explain(tmcv1alpha1.ReasonSyncing, "waiting until "+missing+" is on the member")
+		return
+	}
+	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being made")
+	next.desired = p.withReplicas(t, next.desired, nil)
+	p.hand(member, row, next)
+}
+
+// lacks returns something that the object refers to, which exists in the workspace and is not on the member yet.
+func (p *pass) lacks(member workspace.Key) (string, bool) {
+	for need := range needsOf(p.key, transform.Dependencies(p.upstream)) {
+		kind, known := p.c.kind(need.Resource)
+		found, exists := p.c.config.Upstream.Find(need.Resource, need.Object)
+		if !known || !exists {
+			continue // the member says so when it starts the pods, as a cluster does
+		}
+		if _, _, ok := transform.Syncable(need.Resource, true, found); !ok {
+			continue
+		}
+		if p.c.states.isThere(need, member) {
+			continue
+		}
+		if p.c.config.Downstream.Synced(member, kind.GVR) {
+			return found.GetKind() + " " + found.GetName(), true
+		}
+	}
+	return "", false
+}
+
+// isThere reports whether a member has a copy of an object, or was given one that does not show yet.
+func (s *states) isThere(key Key, member workspace.Key) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, there := s.located[key][member]
+	return there
+}
+
+// withReplicas returns what is applied: the same but for replicas that an autoscaler owns. They are applied as they are,
+// since what is left out of an apply is taken away; the hash is that of the content without them.
+func (p *pass) withReplicas(t target, desired, live *unstructured.Unstructured) *unstructured.Unstructured {
+	if !p.autoscaled() {
+		return desired
+	}
+	kept := p.targetOf(t, live)
+	kept.OmitReplicas = false
+	applied, err := transform.Down(p.upstream, kept)
+	if err != nil {
+		return desired
+	}
+	marks := applied.GetAnnotations()
+	marks[transform.AppliedHashAnnotation] = transform.AppliedHash(desired)
+	applied.SetAnnotations(marks)
+	return applied
+}
+
+// update compares a copy with what it should be.
+func (p *pass) update(member workspace.Key, t target, row *Row, next task, live *unstructured.Unstructured) {
+	row.Object.Synced = metav1.ConditionFalse
+	switch origin, _ := transform.OriginOf(live); {
+	case !isCopyOf(live, p.key.Object):
+		row.Object.Health = tmcv1alpha1.HealthUnknown
+		problem := collision("the member has an object of this name that is not this one's copy; it is left alone")
+		row.explain(problem.Reason, problem.Message)
+		return
+	case live.GetDeletionTimestamp() != nil:
+		row.explain(tmcv1alpha1.ReasonSyncing, "a former copy is being removed")
+		return
+	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed:
+		row.explain(tmcv1alpha1.ReasonSyncing, "the copy of a former object of this name is being removed")
+		p.hand(member, row, task{at: p.at(), uid: live.GetUID()})
+		return
+	}
+	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
+	applied := transform.AppliedHash(live) == next.hash
+	waiting := state.awaiting && state.hash == next.hash && now.Before(state.waitUntil)
+	path, drifted := "", false
+	if applied {
+		path, drifted = transform.Drifted(next.desired, live)
+		// What the member made of our last write is no drift: its admission may change what it is given.
+		drifted = drifted && (state.hash != next.hash || state.signature != transform.LiveSignature(live))
+	}
+	if (applied && !drifted) || (!applied && waiting) {
+		state.awaiting = state.awaiting && !applied
+		if waiting && !applied {
+			p.later(state.waitUntil)
+		}
+		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
+		return
+	}
+	if drifted {
+		row.Object.Drifted = true
+		row.explain(tmcv1alpha1.ReasonSyncing, "the copy was changed on the member at "+path+"; it is being repaired")
+		if waiting && state.echo == live.GetResourceVersion() {
+			p.later(state.waitUntil) // repaired already, and not seen yet
+			return
+		}
+	} else {
+		row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being brought up to date")
+	}
+	next.owned = true
+	next.desired = p.withReplicas(t, next.desired, live)
+	if !p.c.lanes.pending(member, p.key) {
+		state.echo = live.GetResourceVersion()
+	}
+	p.hand(member, row, next)
+}

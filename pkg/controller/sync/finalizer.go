@@ -1,0 +1,126 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/logkey"
+)
+
+// mark puts our finalizer onto an object before its first copy is made, so that it cannot go without its copies. What is
+// shared with us by a claim is not marked: its copies go when it is seen to be gone.
+func (p *pass) mark(ctx context.Context) error {
+	if p.upstream == nil || p.kind.Claimed || p.placement == nil || len(p.wanted) == 0 || !p.c.config.Leader.IsLeader() || p.suspended {
+		return nil
+	}
+	if p.upstream.GetDeletionTimestamp() != nil || p.object.marked == p.upstream.GetResourceVersion() {
+		return nil
+	}
+	finalizers := p.upstream.GetFinalizers()
+	placedBy := p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation]
+	if slices.Contains(finalizers, tmcv1alpha1.SyncFinalizer) && placedBy == p.placement.Name {
+		return nil
+	}
+	if !slices.Contains(finalizers, tmcv1alpha1.SyncFinalizer) {
+		finalizers = append(slices.Clone(finalizers), tmcv1alpha1.SyncFinalizer)
+	}
+	return p.patchMarks(ctx, finalizers, p.placement.Name)
+}
+
+// release takes our finalizer off once no member has a copy any more, or those that may have one have been away for too
+// long.
+func (p *pass) release(ctx context.Context) error {
+	if p.upstream == nil {
+		if p.blocked.Len() == 0 && len(p.rows) == 0 {
+			p.c.states.forget(p.key)
+		}
+		return nil
+	}
+	marked := slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
+	needless := p.deleting || p.stopped || (len(p.wanted) == 0 && len(p.staying) == 0)
+	if !marked || !needless || !p.c.config.Leader.IsLeader() || p.object.marked == p.upstream.GetResourceVersion() {
+		return nil
+	}
+	if p.blocked.Len() > 0 && !p.givesUp() {
+		return nil
+	}
+	if p.blocked.Len() > 0 {
+		p.leaveBehind(ctx)
+	}
+	finalizers := slices.DeleteFunc(slices.Clone(p.upstream.GetFinalizers()), func(name string) bool { return name == tmcv1alpha1.SyncFinalizer })
+	return p.patchMarks(ctx, finalizers, "")
+}
+
+// givesUp reports whether a deletion waits no longer for members that cannot be reached.
+func (p *pass) givesUp() bool {
+	if p.blocked.Difference(p.away).Len() > 0 && !p.forced() {
+		return false // a member that answers is waited for
+	}
+	since := p.upstream.GetDeletionTimestamp()
+	if p.forced() {
+		return true
+	}
+	if since == nil {
+		return false
+	}
+	deadline := since.Add(p.c.config.DetachAfter)
+	if p.c.config.Clock.Now().Before(deadline) {
+		p.later(deadline)
+		return false
+	}
+	return true
+}
+
+func (p *pass) forced() bool {
+	return p.upstream.GetAnnotations()[tmcv1alpha1.ForceDetachAnnotation] == tmcv1alpha1.ForceDetachValue
+}
+
+// leaveBehind records the copies that are given up. They are removed when their members return, since their origin is
+// gone then.
+func (p *pass) leaveBehind(ctx context.Context) {
+	names := sets.List(p.blocked)
+	klog.FromContext(ctx).Info("Released object whose copies could not be removed", logkey.Object, p.key, "members", names)
+	p.event(ctx, tmcv1alpha1.ReasonDetachPending, fmt.Sprintf("copies could not be removed from %v; they are removed when these members return", names))
+}
+
+// patchMarks writes finalizers and the name of the Placement, on top of the version that was looked at.
+func (p *pass) patchMarks(ctx context.Context, finalizers []string, placedBy string) error {
+	annotation := any(placedBy)
+	if placedBy == "" {
+		annotation = nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": p.upstream.GetUID(), "resourceVersion": p.upstream.GetResourceVersion(), "finalizers": finalizers,
+		"annotations": map[string]any{tmcv1alpha1.PlacedByAnnotation: annotation},
+	}})
+	if err != nil {
+		return fmt.Errorf("encoding the finalizers of %s: %w", p.key, err)
+	}
+	err = p.c.config.Upstream.PatchMetadata(ctx, p.key.Resource, p.key.Object, patch)
+	switch {
+	case err == nil:
+		p.object.marked = p.upstream.GetResourceVersion()
+		return nil
+	case isStatus(err) && (apierrors.IsConflict(err) || apierrors.IsNotFound(err)):
+		p.wanted = nil // it is another one by now, and the next event tells so
+		return nil
+	default:
+		return err
+	}
+}
+
+func isStatus(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status)
+}

@@ -1,0 +1,153 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// task is one write to one member. A newer task for the same object replaces one that waits.
+type task struct {
+	at Location
+	// desired is what the member should have; nil is nothing.
+	desired *unstructured.Unstructured
+	// generation is that of the workspace's object that desired was made of, and hash that of desired.
+	generation int64
+	hash       string
+	// owned says that what is there is known to be ours.
+	owned bool
+	// uid is that of the copy to delete.
+	uid types.UID
+}
+
+// outcome is what became of a task.
+type outcome struct {
+	task task
+	live *unstructured.Unstructured
+	err  error
+}
+
+// lanes are the queues of writes, one per member.
+type lanes struct {
+	ctx     context.Context //nolint:containedctx // that of Run; lanes are made while it runs
+	workers int
+	do      func(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error)
+	done    func(member workspace.Key, key Key, o outcome)
+
+	group sync.WaitGroup
+	mu    sync.Mutex
+	all   map[workspace.Key]*lane
+}
+
+type lane struct {
+	queue workqueue.TypedInterface[Key]
+
+	mu      sync.Mutex
+	waiting map[Key]task
+	busy    map[Key]string // the hash that is being written, or nothing for a deletion
+}
+
+func (l *lanes) lane(member workspace.Key) *lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found, ok := l.all[member]; ok {
+		return found
+	}
+	made := &lane{
+		queue:   workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: ""}),
+		waiting: map[Key]task{}, busy: map[Key]string{},
+	}
+	l.all[member] = made
+	for range l.workers {
+		l.group.Go(func() {
+			for l.next(member, made) {
+			}
+		})
+	}
+	return made
+}
+
+// submit queues a task, unless the same one waits or is being done. It reports whether it did.
+func (l *lanes) submit(member workspace.Key, key Key, t task) bool {
+	at := l.lane(member)
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if hash, busy := at.busy[key]; busy && hash == t.hash {
+		return false
+	}
+	before, waits := at.waiting[key]
+	at.waiting[key] = t
+	at.queue.Add(key)
+	return !waits || before.hash != t.hash
+}
+
+// cancel takes back a task that waits. One that is being done ends as it will.
+func (l *lanes) cancel(member workspace.Key, key Key) {
+	at := l.lane(member)
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	delete(at.waiting, key)
+}
+
+// pending reports whether a task waits or is being done.
+func (l *lanes) pending(member workspace.Key, key Key) bool {
+	at := l.lane(member)
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	_, waits := at.waiting[key]
+	_, busy := at.busy[key]
+	return waits || busy
+}
+
+func (l *lanes) next(member workspace.Key, at *lane) bool {
+	key, shutdown := at.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer at.queue.Done(key)
+	at.mu.Lock()
+	t, waits := at.waiting[key]
+	delete(at.waiting, key)
+	if waits {
+		at.busy[key] = t.hash
+	}
+	at.mu.Unlock()
+	if !waits || l.ctx.Err() != nil {
+		return true
+	}
+	live, err := l.do(l.ctx, member, key, t)
+	at.mu.Lock()
+	delete(at.busy, key)
+	at.mu.Unlock()
+	l.done(member, key, outcome{task: t, live: live, err: err})
+	return true
+}
+
+// remove ends the lane of a member that is gone.
+func (l *lanes) remove(member workspace.Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found, ok := l.all[member]; ok {
+		found.queue.ShutDown()
+		delete(l.all, member)
+	}
+}
+
+// close ends all lanes and waits for them.
+func (l *lanes) close() {
+	l.mu.Lock()
+	for member, found := range l.all {
+		found.queue.ShutDown()
+		delete(l.all, member)
+	}
+	l.mu.Unlock()
+	l.group.Wait()
+}

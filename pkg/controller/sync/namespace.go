@@ -1,0 +1,72 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// namespaceOf returns the key of the workspace's namespace that a namespace on a member is for.
+func namespaceOf(live *unstructured.Unstructured) (Key, bool) {
+	marks := live.GetAnnotations()
+	ws, name := logicalcluster.Name(marks[transform.WorkspaceAnnotation]), marks[transform.NamespaceAnnotation]
+	if !transform.OwnsNamespace(live, ws, name) {
+		return Key{}, false
+	}
+	return Key{Resource: namespaces().GroupResource(), Object: workspace.Key{Workspace: ws, Name: name}}, true
+}
+
+// reconcileNamespace removes the namespaces on members that nothing is in any more and nothing is going to be.
+func (c *Controller) reconcileNamespace(key Key) engine.Result {
+	outcomes := c.states.takeOutcomes(key)
+	ws, name := key.Object.Workspace, key.Object.Name
+	if !c.config.Upstream.Certain(key.Resource, ws) || !c.config.Leader.IsLeader() {
+		return engine.Result{}
+	}
+	at := Location{Resource: namespaces(), Name: transform.NamespaceName(ws, name)}
+	var again engine.Result
+	for _, member := range c.states.membersWith(key) {
+		live, there := c.config.Downstream.Copy(member, at)
+		if !there || live.GetDeletionTimestamp() != nil || !transform.OwnsNamespace(live, ws, name) {
+			continue
+		}
+		if c.states.inUse(member, ws.String(), name) {
+			continue
+		}
+		if o, failed := outcomes[member]; failed && o.err != nil {
+			again.After = soonest(again.After, refusedRetry)
+			continue
+		}
+		c.lanes.submit(member, key, task{at: at, uid: live.GetUID()})
+	}
+	return again
+}
+
+// inUse reports whether a member has, or is to have, a copy of an object of a namespace.
+func (s *states) inUse(member workspace.Key, ws, namespace string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	within := func(key Key) bool { return key.Object.Workspace.String() == ws && key.Object.Namespace == namespace }
+	for key, members := range s.located {
+		if _, there := members[member]; there && within(key) {
+			return true
+		}
+	}
+	for key, rows := range s.rows {
+		if !within(key) {
+			continue
+		}
+		for _, row := range rows {
+			if row.Member == member {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,210 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// pass is one look at one object.
+type pass struct {
+	c      *Controller
+	key    Key
+	kind   Kind
+	object *object
+
+	// upstream is the workspace's object; nil if it is not there.
+	upstream *unstructured.Unstructured
+	// deleting says that it is to go, and nobody but us holds it.
+	deleting bool
+	// stopped says that nothing comes back from members any more: the workspace gives up its binding.
+	stopped   bool
+	placement *tmcv1alpha1.Placement
+	owner     workspace.Key // the Placement that its rows are shown with
+	suspended bool
+	// wanted are the members that should have a copy, and staying those that keep theirs for now.
+	wanted  map[workspace.Key]target
+	staying map[workspace.Key]string
+
+	rows []Row
+	// blocked are members that may still have a copy that has to go, away those of them that cannot be reached.
+	blocked, away sets.Set[string]
+	again         time.Duration
+}
+
+// target is what one member should have.
+type target struct {
+	name     string
+	replicas *int32
+}
+
+func (p *pass) ws() workspace.Key { return p.key.Object }
+
+// plan finds out what should be where. It returns false if that is not certain.
+func (p *pass) plan() bool {
+	p.wanted, p.staying = map[workspace.Key]target{}, map[workspace.Key]string{}
+	p.blocked, p.away = sets.New[string](), sets.New[string]()
+	up := p.c.config.Upstream
+	found, exists := up.Find(p.key.Resource, p.key.Object)
+	certain := up.Certain(p.key.Resource, p.key.Object.Workspace)
+	if !exists {
+		p.c.states.require(p.key, nil, nil)
+		return certain
+	}
+	p.upstream = found
+	p.stopped = up.Leaving(p.key.Object.Workspace)
+	p.deleting = found.GetDeletionTimestamp() != nil && (p.stopped || !heldByOthers(found))
+	if !p.deleting && !p.stopped {
+		if !p.planPlacement(certain) {
+			return false
+		}
+	}
+	p.planDependencies()
+	p.planLeftovers()
+	return true
+}
+
+// heldByOthers reports whether somebody else's finalizer keeps an object. Those of garbage collection hold nothing that
+// runs.
+func heldByOthers(object *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(object.GetFinalizers(), func(name string) bool {
+		return name != tmcv1alpha1.SyncFinalizer && name != metav1.FinalizerDeleteDependents && name != metav1.FinalizerOrphanDependents
+	})
+}
+
+// planPlacement adds the members that the object's Placement chose.
+func (p *pass) planPlacement(certain bool) bool {
+	if _, _, ok := transform.Syncable(p.key.Resource, true, p.upstream); !ok {
+		return true
+	}
+	chosen, found := p.c.config.Decisions.PlacementOf(p.key.Resource, p.upstream)
+	if !found {
+		return certain
+	}
+	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
+	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
+	shares := p.shares()
+	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
+		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
+		switch {
+		case !known:
+			// A member that this workspace does not see any more: what is there is found by its copies.
+		case decision.Phase == tmcv1alpha1.DecisionLeaving:
+			p.staying[member] = decision.ClusterName
+		default:
+			p.wanted[member] = target{name: decision.ClusterName, replicas: shares[decision.ClusterName]}
+		}
+	}
+	return true
+}
+
+// shares are the replicas of each member, for kinds whose replicas can be divided.
+func (p *pass) shares() map[string]*int32 {
+	out := map[string]*int32{}
+	if !divisible(p.key.Resource) {
+		return out
+	}
+	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
+	if _, found := specReplicas(p.upstream); !found || err != nil {
+		replicas = 1 // what Kubernetes takes
+	}
+	for name, share := range p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, int32(min(max(replicas, 0), 1<<30))) {
+		out[name] = &share
+	}
+	return out
+}
+
+func specReplicas(object *unstructured.Unstructured) (any, bool) {
+	value, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
+	return value, found && err == nil
+}
+
+func divisible(gr schema.GroupResource) bool {
+	return gr.Group == "apps" && (gr.Resource == "deployments" || gr.Resource == "statefulsets")
+}
+
+// planDependencies adds the members of the workloads that need the object, and notes what the object needs itself.
+func (p *pass) planDependencies() {
+	workloads, members := p.c.states.dependents(p.key)
+	if _, _, ok := transform.Syncable(p.key.Resource, true, p.upstream); ok && !p.deleting && !p.stopped {
+		for member, name := range members {
+			if _, known := p.wanted[member]; !known {
+				p.wanted[member] = target{name: name}
+				delete(p.staying, member)
+			}
+		}
+		if p.owner == (workspace.Key{}) && len(members) > 0 {
+			p.owner = p.c.states.ownerOf(workloads)
+		}
+	}
+	reach := map[workspace.Key]string{}
+	for member, t := range p.wanted {
+		reach[member] = t.name
+	}
+	maps.Copy(reach, p.staying)
+	for _, member := range p.c.states.membersWith(p.key) {
+		if _, known := reach[member]; !known {
+			reach[member] = p.nameOf(member)
+		}
+	}
+	needs := needsOf(p.key, transform.Dependencies(p.upstream))
+	if len(reach) == 0 {
+		needs = nil
+	}
+	for _, need := range p.c.states.require(p.key, needs, reach) {
+		p.c.engine.Add(need)
+	}
+}
+
+// planLeftovers keeps copies on members that are not chosen any more until the others are available, as long as the
+// object is to run at all.
+func (p *pass) planLeftovers() {
+	if p.placement == nil || p.deleting || p.stopped {
+		clear(p.staying)
+		return
+	}
+	for _, member := range p.c.states.membersWith(p.key) {
+		if _, wants := p.wanted[member]; !wants {
+			p.staying[member] = p.nameOf(member)
+		}
+	}
+}
+
+// nameOf returns the name by which the workspace knows a member. A member that it does not see any more has the name of
+// its registration, if that is the workspace's own, and none otherwise.
+func (p *pass) nameOf(member workspace.Key) string {
+	for name, key := range p.c.config.Decisions.Members(p.ws().Workspace) {
+		if key == member {
+			return name
+		}
+	}
+	if member.Workspace == p.ws().Workspace {
+		return member.Name
+	}
+	return "a member that is not lent any more"
+}
+
+// ownerOf returns the first Placement, by name, of some workloads.
+func (s *states) ownerOf(workloads []Key) workspace.Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var first workspace.Key
+	for _, workload := range workloads {
+		if owner, placed := s.placedBy[workload]; placed && (first == (workspace.Key{}) || owner.Compare(first) < 0) {
+			first = owner
+		}
+	}
+	return first
+}

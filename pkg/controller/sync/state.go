@@ -1,0 +1,317 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// Row is one copy of one object, for the view.
+type Row struct {
+	// Cluster is the member's name in the workspace, and Member its registration.
+	Cluster string
+	Member  workspace.Key
+	// Leaving says that the copy stays only until others are available.
+	Leaving bool
+	// Object is what became of the copy.
+	Object tmcv1alpha1.PlacedObject
+}
+
+// object is what is remembered of one object between passes. Its fields are used by the one worker that has its key;
+// what others read is in rows.
+type object struct {
+	uid    types.UID
+	copies map[workspace.Key]*copyState
+	// marked is the resourceVersion on top of which finalizer and annotation were written last.
+	marked string
+	// status is what was written last, on top of statusVersion, at statusAt.
+	status        map[string]any
+	statusVersion string
+	statusAt      time.Time
+	// told are the problems that events were sent about.
+	told sets.Set[string]
+}
+
+// copyState is what is remembered of one copy.
+type copyState struct {
+	// echo is the resourceVersion of the copy when the last write was handed out: until the informer shows another one,
+	// the write is not seen yet. waitUntil bounds the wait.
+	echo      string
+	waitUntil time.Time
+	awaiting  bool
+	// hash is what was applied last, and signature what the member made of it.
+	hash, signature string
+	// failed is what went wrong with failedHash; it is tried again at retryAt, and failures counts.
+	failed     *CallProblem
+	failedHash string
+	retryAt    time.Time
+	failures   int
+}
+
+// states keeps what is remembered, and the indexes over it.
+type states struct {
+	mu      sync.RWMutex
+	objects map[Key]*object
+	// outcomes of lanes that the object's worker has not taken in yet.
+	outcomes map[Key]map[workspace.Key]outcome
+	// rows by object, and which objects a Placement has.
+	rows        map[Key][]Row
+	placedBy    map[Key]workspace.Key
+	byPlacement map[workspace.Key]sets.Set[Key]
+	// located are the members that have a copy of an object, as informers say.
+	located map[Key]map[workspace.Key]struct{}
+	// counts are how many copies members have.
+	counts map[workspace.Key]int
+	// needs are the dependencies of a workload, and neededBy the reverse.
+	needs    map[Key]sets.Set[Key]
+	neededBy map[Key]sets.Set[Key]
+	// reach are the members that a workload is or should be on, for what it needs.
+	reach map[Key]map[workspace.Key]string
+}
+
+func newStates() *states {
+	return &states{
+		objects: map[Key]*object{}, outcomes: map[Key]map[workspace.Key]outcome{}, rows: map[Key][]Row{},
+		placedBy: map[Key]workspace.Key{}, byPlacement: map[workspace.Key]sets.Set[Key]{},
+		located: map[Key]map[workspace.Key]struct{}{}, needs: map[Key]sets.Set[Key]{}, neededBy: map[Key]sets.Set[Key]{},
+		reach: map[Key]map[workspace.Key]string{}, counts: map[workspace.Key]int{},
+	}
+}
+
+// object returns what is remembered of an object.
+func (s *states) object(key Key) *object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.objects[key]
+	if !ok {
+		found = &object{copies: map[workspace.Key]*copyState{}, told: sets.New[string]()}
+		s.objects[key] = found
+	}
+	return found
+}
+
+func (o *object) copyOf(member workspace.Key) *copyState {
+	found, ok := o.copies[member]
+	if !ok {
+		found = &copyState{}
+		o.copies[member] = found
+	}
+	return found
+}
+
+// report hands an outcome to the object's worker.
+func (s *states) report(key Key, member workspace.Key, o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outcomes[key] == nil {
+		s.outcomes[key] = map[workspace.Key]outcome{}
+	}
+	s.outcomes[key][member] = o
+}
+
+func (s *states) takeOutcomes(key Key) map[workspace.Key]outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.outcomes[key]
+	delete(s.outcomes, key)
+	return taken
+}
+
+// locate notes whether a member has a copy. It returns whether that is the member's first one.
+func (s *states) locate(key Key, member workspace.Key, there bool) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, was := s.located[key][member]
+	switch {
+	case there && !was:
+		if s.located[key] == nil {
+			s.located[key] = map[workspace.Key]struct{}{}
+		}
+		s.located[key][member] = struct{}{}
+		s.counts[member]++
+		return s.counts[member] == 1
+	case !there && was:
+		delete(s.located[key], member)
+		if len(s.located[key]) == 0 {
+			delete(s.located, key)
+		}
+		if s.counts[member]--; s.counts[member] == 0 {
+			delete(s.counts, member)
+		}
+	}
+	return false
+}
+
+func (s *states) countOn(member workspace.Key) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.counts[member]
+}
+
+func (s *states) membersWith(key Key) []workspace.Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Keys(s.located[key]))
+}
+
+// publish replaces the rows of an object, and returns the Placements that show something else now.
+func (s *states) publish(key Key, placement workspace.Key, rows []Row) []workspace.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, had := s.placedBy[key]
+	same := had && before == placement && slices.EqualFunc(s.rows[key], rows, sameRow)
+	if same || (!had && placement == workspace.Key{}) {
+		return nil
+	}
+	changed := []workspace.Key{}
+	if had {
+		s.byPlacement[before].Delete(key)
+		if s.byPlacement[before].Len() == 0 {
+			delete(s.byPlacement, before)
+		}
+		changed = append(changed, before)
+	}
+	delete(s.placedBy, key)
+	delete(s.rows, key)
+	if placement == (workspace.Key{}) {
+		return changed
+	}
+	s.placedBy[key], s.rows[key] = placement, rows
+	if s.byPlacement[placement] == nil {
+		s.byPlacement[placement] = sets.Set[Key]{}
+	}
+	s.byPlacement[placement].Insert(key)
+	if before != placement {
+		changed = append(changed, placement)
+	}
+	return changed
+}
+
+func sameRow(a, b Row) bool {
+	if a.Cluster != b.Cluster || a.Member != b.Member || a.Leaving != b.Leaving {
+		return false
+	}
+	x, y := a.Object, b.Object
+	replicas := x.Replicas == y.Replicas || (x.Replicas != nil && y.Replicas != nil && *x.Replicas == *y.Replicas)
+	x.Replicas, y.Replicas = nil, nil
+	return replicas && x == y
+}
+
+// Rows returns the copies of a Placement, by object.
+func (s *states) rowsOf(placement workspace.Key) map[Key][]Row {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make(map[Key][]Row, len(s.byPlacement[placement]))
+	for key := range s.byPlacement[placement] {
+		out[key] = s.rows[key]
+	}
+	return out
+}
+
+// require replaces what a workload needs, and returns what must be looked at again.
+func (s *states) require(key Key, needs sets.Set[Key], reach map[workspace.Key]string) []Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.needs[key]
+	moved := !maps.Equal(s.reach[key], reach)
+	var changed []Key
+	for need := range before.Difference(needs) {
+		s.neededBy[need].Delete(key)
+		if s.neededBy[need].Len() == 0 {
+			delete(s.neededBy, need)
+		}
+		changed = append(changed, need)
+	}
+	for need := range needs {
+		if s.neededBy[need] == nil {
+			s.neededBy[need] = sets.Set[Key]{}
+		}
+		if !s.neededBy[need].Has(key) || moved {
+			changed = append(changed, need)
+		}
+		s.neededBy[need].Insert(key)
+	}
+	if len(needs) == 0 {
+		delete(s.needs, key)
+	} else {
+		s.needs[key] = needs
+	}
+	if len(reach) == 0 {
+		delete(s.reach, key)
+	} else {
+		s.reach[key] = reach
+	}
+	return changed
+}
+
+// dependents returns the workloads that need an object, and the members that they are on, with the members' names.
+func (s *states) dependents(key Key) (workloads []Key, members map[workspace.Key]string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	members = map[workspace.Key]string{}
+	for workload := range s.neededBy[key] {
+		workloads = append(workloads, workload)
+		maps.Copy(members, s.reach[workload])
+	}
+	return workloads, members
+}
+
+// forget drops an object that is gone on all sides.
+func (s *states) forget(key Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, key)
+	delete(s.outcomes, key)
+}
+
+// placedIn returns the objects of a Placement.
+func (s *states) placedIn(placement workspace.Key) []Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byPlacement[placement].UnsortedList()
+}
+
+// onMember returns the objects that have, or should have, a copy on a member.
+func (s *states) onMember(member workspace.Key) []Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	found := sets.Set[Key]{}
+	for key, members := range s.located {
+		if _, there := members[member]; there {
+			found.Insert(key)
+		}
+	}
+	for key, rows := range s.rows {
+		if slices.ContainsFunc(rows, func(r Row) bool { return r.Member == member }) {
+			found.Insert(key)
+		}
+	}
+	for key, reach := range s.reach {
+		if _, there := reach[member]; there {
+			found = found.Union(s.needs[key])
+		}
+	}
+	return found.UnsortedList()
+}
+
+// needsOf turns references to keys.
+func needsOf(key Key, references []transform.Reference) sets.Set[Key] {
+	needs := sets.Set[Key]{}
+	for _, reference := range references {
+		need := Key{Object: workspace.Key{Workspace: key.Object.Workspace, Namespace: key.Object.Namespace, Name: reference.Name}}
+		need.Resource.Group, need.Resource.Resource = reference.Group, reference.Resource
+		needs.Insert(need)
+	}
+	return needs
+}

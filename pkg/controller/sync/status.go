@@ -1,0 +1,135 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/rollup"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// writeStatus brings the status of the workspace's object up to date, at most once per interval.
+func (p *pass) writeStatus(ctx context.Context) error {
+	if p.upstream == nil || !p.kind.Status || p.kind.Claimed || p.stopped || len(p.wanted) == 0 || !p.c.config.Leader.IsLeader() {
+		return nil
+	}
+	previous := p.previousStatus()
+	seen := p.upstream
+	if p.object.statusVersion == p.upstream.GetResourceVersion() {
+		seen = &unstructured.Unstructured{Object: maps.Clone(p.upstream.Object)}
+		seen.Object["status"] = previous
+	}
+	now := p.c.config.Clock.Now()
+	status, ok := p.sum()(p.key.Resource, seen, p.copies(), metav1.NewTime(now))
+	if !ok || equality.Semantic.DeepEqual(previous, status) {
+		return nil
+	}
+	if due := p.object.statusAt.Add(p.c.config.StatusInterval); now.Before(due) {
+		p.later(due)
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": p.upstream.GetUID()}, "status": difference(previous, status),
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the status of %s: %w", p.key, err)
+	}
+	err = p.c.config.Upstream.PatchStatus(ctx, p.key.Resource, p.key.Object, patch)
+	if err != nil && isStatus(err) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
+		return nil // gone, or another one by now
+	}
+	if err != nil {
+		return err
+	}
+	p.object.status, p.object.statusVersion, p.object.statusAt = status, p.upstream.GetResourceVersion(), now
+	return nil
+}
+
+// sum returns how copies are summed up. Replicas that are divided add up; of those that every member has whole, the
+// workspace's object tells as one cluster would, since users and their tools compare them with spec.replicas.
+func (p *pass) sum() func(schema.GroupResource, *unstructured.Unstructured, []rollup.Copy, metav1.Time) (map[string]any, bool) {
+	if p.placement != nil && p.placement.Spec.ReplicaScheduling != nil && p.placement.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided {
+		return rollup.Status
+	}
+	return rollup.StatusAsOne
+}
+
+// previousStatus is what was written last, or what is stored if that is newer.
+func (p *pass) previousStatus() map[string]any {
+	if p.object.statusVersion != "" && p.object.statusVersion == p.upstream.GetResourceVersion() {
+		return p.object.status
+	}
+	status, _, _ := unstructured.NestedFieldNoCopy(p.upstream.Object, "status") // a status that is no object is none
+	previous, _ := status.(map[string]any)
+	return previous
+}
+
+// copies are what the status is summed from: the copies on the members that should have one.
+func (p *pass) copies() []rollup.Copy {
+	var out []rollup.Copy
+	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
+		t := p.wanted[member]
+		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Reachable: p.c.config.Downstream.Reachable(member) == metav1.ConditionTrue}
+		if live, there := p.c.config.Downstream.Copy(member, p.at()); there && isCopyOf(live, p.key.Object) {
+			found.Object = live
+			found.Current = p.isCurrent(member, live)
+		}
+		out = append(out, found)
+	}
+	slices.SortFunc(out, func(a, b rollup.Copy) int {
+		if a.Member < b.Member {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// isCurrent reports whether a copy, as it is known, has the content of the object's present generation.
+func (p *pass) isCurrent(member workspace.Key, live *unstructured.Unstructured) bool {
+	at := slices.IndexFunc(p.rows, func(r Row) bool { return r.Member == member && !r.Leaving })
+	if at < 0 || p.rows[at].Object.Synced != metav1.ConditionTrue {
+		return false
+	}
+	state := p.object.copyOf(member)
+	// A write that does not show yet is not known to the informer, whose copy the status comes from.
+	return transform.AppliedHash(live) == state.hash || !state.awaiting
+}
+
+// difference returns a merge patch that turns one object into another.
+func difference(before, after map[string]any) map[string]any {
+	patch := map[string]any{}
+	for key, value := range after {
+		old, had := before[key]
+		inner, isMap := value.(map[string]any)
+		oldInner, wasMap := old.(map[string]any)
+		switch {
+		case isMap && wasMap:
+			if sub := difference(oldInner, inner); len(sub) > 0 {
+				patch[key] = sub
+			}
+		case !had || !equality.Semantic.DeepEqual(old, value):
+			patch[key] = value
+		}
+	}
+	for key := range before {
+		if _, stays := after[key]; !stays {
+			patch[key] = nil
+		}
+	}
+	return patch
+}

@@ -1,0 +1,90 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/logkey"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// eventSource is the component that events name.
+const eventSource = "tmc-apiserver"
+
+// tell sends an event for each problem that is new.
+func (p *pass) tell(ctx context.Context) {
+	if p.upstream == nil || !p.c.config.Leader.IsLeader() || p.stopped {
+		return
+	}
+	now := sets.New[string]()
+	for _, row := range p.rows {
+		if row.Object.Synced != metav1.ConditionFalse || row.Object.Reason == tmcv1alpha1.ReasonSyncing {
+			continue
+		}
+		problem := row.Cluster + " " + row.Object.Reason
+		now.Insert(problem)
+		if !p.object.told.Has(problem) {
+			p.event(ctx, row.Object.Reason, "member "+row.Cluster+": "+row.Object.Message)
+		}
+	}
+	p.object.told = now
+}
+
+// event sends a warning about the object into its workspace. One that cannot be sent is lost: the view says the same.
+func (p *pass) event(ctx context.Context, reason, message string) {
+	now := metav1.NewTime(p.c.config.Clock.Now())
+	sum := sha256.Sum256([]byte(string(p.upstream.GetUID()) + "\x00" + reason + "\x00" + message + "\x00" + now.String()))
+	event := &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.ws().Namespace, Name: p.eventName(hex.EncodeToString(sum[:8]))},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: p.upstream.GetAPIVersion(), Kind: p.upstream.GetKind(), Namespace: p.ws().Namespace,
+			Name: p.ws().Name, UID: p.upstream.GetUID(), ResourceVersion: p.upstream.GetResourceVersion(),
+		},
+		Reason: reason, Message: transform.PrintableMessage(message, 1000), Type: corev1.EventTypeWarning,
+		Source: corev1.EventSource{Component: eventSource}, ReportingController: "tmc.kcp.io/" + eventSource,
+		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	}
+	if err := p.c.config.Upstream.CreateEvent(ctx, p.ws().Workspace, event); err != nil {
+		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Object, p.key, logkey.Reason, reason, "err", err)
+	}
+}
+
+// eventName is the object's name, shortened if need be, and something that is this event's own.
+func (p *pass) eventName(suffix string) string {
+	const longest = 253 - 1 - 16
+	return p.ws().Name[:min(len(p.ws().Name), longest)] + "." + suffix
+}
+
+// publish makes the rows known to the view.
+func (p *pass) publish() {
+	if p.upstream == nil && len(p.rows) == 0 {
+		p.owner = workspace.Key{}
+	}
+	if p.owner == (workspace.Key{}) && p.upstream != nil && len(p.rows) > 0 {
+		p.owner = workspace.Key{
+			Workspace: p.ws().Workspace, Namespace: p.ws().Namespace,
+			Name: orElse(p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation], "-"),
+		}
+	}
+	for _, placement := range p.c.states.publish(p.key, p.owner, p.rows) {
+		p.c.config.OnProgress(placement)
+	}
+}
+
+func orElse(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,116 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// ObjectKey names an object on a member. Namespace is empty for cluster-scoped resources.
+type ObjectKey struct {
+	Resource  schema.GroupVersionResource
+	Namespace string
+	Name      string
+}
+
+// String returns resource.group/namespace/name.
+func (k ObjectKey) String() string {
+	text := k.Resource.GroupResource().String() + "/"
+	if k.Namespace != "" {
+		text += k.Namespace + "/"
+	}
+	return text + k.Name
+}
+
+// FollowCopies says which resources copies are followed of, on every member, those to come included. What is no longer
+// named is forgotten.
+func (f *Fleet) FollowCopies(resources []schema.GroupVersionResource) {
+	f.mu.Lock()
+	f.follow = slices.Clone(resources)
+	members := slices.Collect(maps.Values(f.members))
+	for _, m := range members {
+		m.copies.follow(f.follow)
+	}
+	f.mu.Unlock()
+	for _, m := range members {
+		m.copies.notify()
+	}
+}
+
+// Copy returns the last known state of a copy, also while the member is away, and false if none is known. The object
+// is shared and must not be changed; it has no managed fields.
+func (f *Fleet) Copy(member workspace.Key, key ObjectKey) (*unstructured.Unstructured, bool) {
+	m, found := f.find(member)
+	if !found {
+		return nil, false
+	}
+	return m.copies.get(key)
+}
+
+// Copies returns the last known states of all copies of a resource, in no order. They are shared as that of Copy is.
+func (f *Fleet) Copies(member workspace.Key, resource schema.GroupVersionResource) []*unstructured.Unstructured {
+	m, found := f.find(member)
+	if !found {
+		return nil
+	}
+	return m.copies.all(resource)
+}
+
+// CopiesSynced says whether the copies of a resource were listed over the present connection and have been followed
+// without a break since, so that a copy that is not known does not exist.
+func (f *Fleet) CopiesSynced(member workspace.Key, resource schema.GroupVersionResource) bool {
+	m, found := f.find(member)
+	return found && m.copies.synced(resource)
+}
+
+// CopiesConfirmedAt returns when the member last showed that all its copies are as they are known, and false if it
+// never did.
+func (f *Fleet) CopiesConfirmedAt(member workspace.Key) (time.Time, bool) {
+	m, found := f.find(member)
+	if !found {
+		return time.Time{}, false
+	}
+	nanos := m.copies.confirmed.Load()
+	return time.Unix(0, nanos), nanos != 0
+}
+
+// Serves says whether a member serves a resource that is followed, and lets us use it; known is false as long as it
+// has not said. It is the last known answer while the member is away.
+func (f *Fleet) Serves(member workspace.Key, resource schema.GroupResource) (served, known bool) {
+	m, found := f.find(member)
+	if !found {
+		return false, false
+	}
+	served, known, _ = m.copies.serves(resource)
+	return served, known
+}
+
+// MissingAPIs returns the resources that are followed and that a member is known not to serve to us, each with a
+// message that says what is missing.
+func (f *Fleet) MissingAPIs(member workspace.Key) map[schema.GroupResource]string {
+	m, found := f.find(member)
+	if !found {
+		return nil
+	}
+	return m.copies.missing()
+}
+
+// Reachable returns the status of the member's condition Reachable; it is Unknown if there is no such member.
+func (f *Fleet) Reachable(member workspace.Key) metav1.ConditionStatus {
+	m, found := f.find(member)
+	if !found {
+		return metav1.ConditionUnknown
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reach.Condition().Status
+}

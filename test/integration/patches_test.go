@@ -1,0 +1,228 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kcp-dev/tmc/test/integration/framework"
+)
+
+const twoContainers = `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      initContainers:
+      - {name: prepare, image: "busybox:1"}
+      containers:
+      - name: app
+        image: nginx:1
+        ports:
+        - {containerPort: 80, protocol: TCP}
+        - {containerPort: 53, protocol: UDP}
+        env:
+        - {name: A, value: a}
+        - {name: B, value: b}
+        resources:
+          limits: {cpu: "1", memory: 1Gi}
+        volumeMounts:
+        - {name: data, mountPath: /data}
+      - {name: sidecar, image: "envoy:1", args: [x]}
+      volumes:
+      - {name: data, emptyDir: {}}
+`
+
+// containersOf returns the containers of a Deployment, as YAML.
+func containersOf(t *testing.T, k framework.Kubectl) string {
+	t.Helper()
+	object := map[string]any{}
+	if err := yaml.Unmarshal([]byte(k.MustRun(t, "get", "deployment", "web", "-o", "yaml")), &object); err != nil {
+		t.Fatal(err)
+	}
+	return podOf(t, object)
+}
+
+func podOf(t *testing.T, object map[string]any) string {
+	t.Helper()
+	pod, _, err := unstructured.NestedMap(object, "spec", "template", "spec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := yaml.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// expected is what becomes of the Deployment when this text stands instead of that.
+func expected(t *testing.T, replacements ...string) string {
+	t.Helper()
+	object := map[string]any{}
+	if err := yaml.Unmarshal([]byte(strings.NewReplacer(replacements...).Replace(twoContainers)), &object); err != nil {
+		t.Fatal(err)
+	}
+	return podOf(t, object)
+}
+
+// without is a manifest without the sidecar.
+func without(t *testing.T) string {
+	t.Helper()
+	return strings.Replace(twoContainers, "      - {name: sidecar, image: \"envoy:1\", args: [x]}\n", "", 1)
+}
+
+// TestKubectlDamagesNothing types what people type. Each command does what it does on a cluster, or is refused.
+// Not parallel: kubectl edit takes its editor from the environment.
+func TestKubectlDamagesNothing(t *testing.T) {
+	editor := filepath.Join(t.TempDir(), "editor")
+	const script = "#!/bin/sh\nsed -i 's/memory: 1Gi/memory: 3Gi/; /cpu: \"1\"/d; s/envoy:1/envoy:7/' \"$1\"\n"
+	if err := os.WriteFile(editor, []byte(script), 0o700); err != nil { //nolint:gosec // kubectl runs it.
+		t.Fatal(err)
+	}
+	t.Setenv("KUBE_EDITOR", editor)
+	file := filepath.Join(t.TempDir(), "web.yaml")
+	shards := suite.Env.Shards()
+	k := suite.NewTenant(t, "patches", framework.OnShard(shards[len(shards)-1])).Kubectl
+	const appImage = `{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"nginx:2"}]}}}}`
+	const noSidecar = `[{"op":"remove","path":"/spec/template/spec/containers/1"}]`
+	image := []string{"nginx:1", "nginx:2"}
+	tests := map[string]struct {
+		applied bool   // the Deployment was made with kubectl apply
+		file    string // what -f reads
+		args    []string
+		refused string
+		want    string
+	}{
+		"apply": {
+			applied: true, file: strings.Replace(twoContainers, "nginx:1", "nginx:2", 1), args: []string{"apply", "-f", file}, want: expected(t, image...),
+		},
+		"apply after create": {
+			file: strings.Replace(twoContainers, "nginx:1", "nginx:2", 1), args: []string{"apply", "-f", file}, want: expected(t, image...),
+		},
+		"apply removes a container": {
+			applied: true, file: without(t), args: []string{"apply", "-f", file}, want: expected(t, "      - {name: sidecar, image: \"envoy:1\", args: [x]}\n", ""),
+		},
+		"apply --server-side": {
+			file: strings.Replace(twoContainers, "nginx:1", "nginx:2", 1),
+			args: []string{"apply", "--server-side", "--force-conflicts", "-f", file}, want: expected(t, image...),
+		},
+		"set image":        {args: []string{"set", "image", "deployment/web", "app=nginx:2"}, want: expected(t, image...)},
+		"set image of all": {args: []string{"set", "image", "deployment/web", "app=nginx:2", "sidecar=envoy:2"}, want: expected(t, "nginx:1", "nginx:2", "envoy:1", "envoy:2")},
+		"set env": {
+			args: []string{"set", "env", "deployment/web", "-c", "app", "B-", "C=c"}, want: expected(t, "{name: B, value: b}", "{name: C, value: c}"),
+		},
+		"set resources": {
+			args: []string{"set", "resources", "deployment/web", "-c", "app", "--limits=cpu=2"}, want: expected(t, `cpu: "1"`, `cpu: "2"`),
+		},
+		"edit":            {args: []string{"edit", "deployment", "web"}, want: expected(t, "{cpu: \"1\", memory: 1Gi}", "{memory: 3Gi}", "envoy:1", "envoy:7")},
+		"scale":           {args: []string{"scale", "deployment", "web", "--replicas=3"}, want: expected(t)},
+		"rollout restart": {args: []string{"rollout", "restart", "deployment/web"}, want: expected(t)},
+		"label":           {args: []string{"label", "deployment", "web", "tier=front"}, want: expected(t)},
+		"annotate":        {args: []string{"annotate", "deployment", "web", "owner=me"}, want: expected(t)},
+		"replace":         {file: without(t), args: []string{"replace", "-f", file}, want: expected(t, "      - {name: sidecar, image: \"envoy:1\", args: [x]}\n", "")},
+		"patch": {
+			args: []string{"patch", "deployment", "web", "-p", appImage}, refused: "--field-manager=tmc-strategic", want: expected(t),
+		},
+		"patch, declared": {
+			args: []string{"patch", "deployment", "web", "-p", appImage, "--field-manager=tmc-strategic"}, want: expected(t, image...),
+		},
+		"patch outside of lists": {args: []string{"patch", "deployment", "web", "-p", `{"spec":{"paused":true}}`}, want: expected(t)},
+		"patch --type=json": {
+			args: []string{"patch", "deployment", "web", "--type=json", "-p", `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"nginx:2"}]`},
+			want: expected(t, image...),
+		},
+		"patch --type=json removes": {
+			args: []string{"patch", "deployment", "web", "--type=json", "-p", noSidecar}, refused: "--field-manager=tmc-exact", want: expected(t),
+		},
+		"patch --type=json removes, declared": {
+			args: []string{"patch", "deployment", "web", "--type=json", "-p", noSidecar, "--field-manager=tmc-exact"},
+			want: expected(t, "      - {name: sidecar, image: \"envoy:1\", args: [x]}\n", ""),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			verb := "create"
+			if test.applied {
+				verb = "apply"
+			}
+			k.MustRun(t, "delete", "deployment", "web", "--ignore-not-found")
+			if result := k.RunWithInput(t, twoContainers, verb, "-f", "-"); result.ExitCode != 0 {
+				t.Fatalf("kubectl %s:\n%s", verb, result.Output())
+			}
+			if err := os.WriteFile(file, []byte(test.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			result := k.Run(t, test.args...)
+			if refused := result.ExitCode != 0; refused != (test.refused != "") || !strings.Contains(result.Output(), test.refused) {
+				t.Errorf("kubectl %v ended with %d:\n%s", test.args, result.ExitCode, result.Output())
+			}
+			if diff := cmp.Diff(test.want, containersOf(t, k)); diff != "" {
+				t.Errorf("kubectl %v (-want +got):\n%s", test.args, diff)
+			}
+		})
+	}
+}
+
+// What the server must be asked about is refused while it is away, and everything else goes on. It disturbs every other
+// test, so it runs before them.
+func TestPatchesWhileTheServerIsAway(t *testing.T) {
+	k := suite.NewTenant(t, "patchless").Kubectl
+	if result := k.RunWithInput(t, twoContainers, "create", "-f", "-"); result.ExitCode != 0 {
+		t.Fatalf("creating:\n%s", result.Output())
+	}
+	suite.Kill(t, "tmc-apiserver")
+	defer func() {
+		suite.Restart(t, "tmc-apiserver")
+		framework.Eventually(t, "updates are reviewed again", time.Minute, func(context.Context) error {
+			if result := k.Run(t, "set", "image", "deployment/web", "app=nginx:9"); result.ExitCode != 0 {
+				return errors.New(result.Output())
+			}
+			if got := containersOf(t, k); !strings.Contains(got, "nginx:9") || !strings.Contains(got, "envoy") {
+				return fmt.Errorf("the Deployment has %s", got)
+			}
+			return nil
+		})
+	}()
+	if result := k.Run(t, "set", "image", "deployment/web", "app=nginx:2"); result.ExitCode == 0 || !strings.Contains(result.Output(), "patchguard.tmc.kcp.io") {
+		t.Errorf("set image ended with %d:\n%s", result.ExitCode, result.Output())
+	}
+	for _, args := range [][]string{
+		{"get", "deployment", "web"},
+		{"scale", "deployment", "web", "--replicas=3"},
+		{"label", "deployment", "web", "tier=front"},
+		{"rollout", "restart", "deployment/web"},
+		{"patch", "deployment", "web", "-p", `{"spec":{"paused":true}}`},
+		{"create", "deployment", "other", "--image=nginx:1"},
+		{"delete", "deployment", "other"},
+	} {
+		if result := k.Run(t, args...); result.ExitCode != 0 {
+			t.Errorf("kubectl %v ended with %d:\n%s", args, result.ExitCode, result.Output())
+		}
+	}
+	if result := k.RunWithInput(t, strings.Replace(twoContainers, "nginx:1", "nginx:3", 1), "apply", "--server-side", "--force-conflicts", "-f", "-"); result.ExitCode != 0 {
+		t.Errorf("applying by the server ended with %d:\n%s", result.ExitCode, result.Output())
+	}
+	if diff := cmp.Diff(expected(t, "nginx:1", "nginx:3"), containersOf(t, k)); diff != "" {
+		t.Errorf("the Deployment (-want +got):\n%s", diff)
+	}
+}
