@@ -24,7 +24,7 @@ func options() Options {
 		WorkspaceType:     "root:universal",
 		ServerUser:        "tmc-apiserver",
 		TenantGroup:       "system:authenticated",
-		Timeout:           20 * time.Second,
+		Timeout:           time.Minute,
 	}
 }
 
@@ -189,7 +189,7 @@ func TestRunRefuses(t *testing.T) {
 		},
 		"a kcp that serves the cache APIs with its gate off": {
 			prepare: func(k *fakeKCP) { k.gateOff = true },
-			change:  func(o *Options) { o.Timeout = 2 * time.Second },
+			change:  func(o *Options) { o.Timeout = 10 * time.Second }, // planning takes a part of it
 			want:    []string{"takes no notice", "--feature-gates=CacheAPIs=true"},
 			written: true,
 		},

@@ -254,6 +254,7 @@ func TestAnotherClusterDropsTheCopies(t *testing.T) {
 				m.uid = "uid-2"
 				clear(m.copies.objects)
 				m.copies.log = nil
+				m.override = onlyCopies(statusAnswer(503))
 			})
 			member.closeConnections()
 		},
@@ -262,14 +263,16 @@ func TestAnotherClusterDropsTheCopies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			member, other := newFakeMember(t), newFakeMember(t)
-			other.set(func(m *fakeMember) { m.uid = "uid-2" })
+			other.set(func(m *fakeMember) { m.uid, m.override = "uid-2", onlyCopies(statusAnswer(503)) })
 			member.copies.set(deployments, newCopy(deployments, "web", "one"))
 			h := runCopies(t, fast(), deployments)
 			h.Ensure(east, member.connection())
 			h.waitSynced(deployments)
 			change(member, h, other)
 			h.wait(east, "the other cluster", func(s fleet.State) bool { return s.ClusterUID == "uid-2" })
-			h.waitValue(keyOf(deployments, "web"), "")
+			h.waitValue(keyOf(deployments, "web"), "") // although nothing can be listed
+			member.answer(nil)
+			other.answer(nil)
 			h.waitSynced(deployments)
 			if got := len(h.Copies(east, deployments)); got != 0 {
 				t.Errorf("%d copies of the former cluster", got)

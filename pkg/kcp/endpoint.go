@@ -102,7 +102,7 @@ func (s *export) follow(ctx context.Context) {
 	s.retire(ctx, wanted)
 	s.follower.looked()
 	s.judge(ctx)
-	s.complete.Store(s.allBound(wanted))
+	s.noteComplete(s.allBound(wanted))
 }
 
 // retire ends endpoints that left the slice. One that was replaced, as when a shard gets another address, goes on
@@ -142,7 +142,7 @@ func (s *export) end(running *endpoint) {
 // forget drops what an endpoint held; bindings last, so that nothing shows up unbound in between.
 func (s *export) forget(url string) {
 	s.follower.drop(url)
-	s.bindings.drop(url)
+	s.workspaces.dropped(func() { s.bindings.drop(url) })
 }
 
 func (s *export) stopAll() {

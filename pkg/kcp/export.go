@@ -65,7 +65,7 @@ type export struct {
 	writers    writers
 
 	synced   atomic.Bool
-	complete atomic.Bool
+	complete atomic.Int64 // since when, in nanoseconds since 1970; 0 is not
 
 	mu               sync.Mutex
 	listed           bool // whether the slice was read
@@ -134,7 +134,28 @@ func (s *export) HasSynced() bool { return s.synced.Load() }
 
 // Complete reports whether the bindings of every endpoint have been read since the start: a workspace that is not bound
 // then has no binding, and is not merely unknown while its shard is away.
-func (s *export) Complete() bool { return s.complete.Load() }
+func (s *export) Complete() bool { return s.complete.Load() != 0 }
+
+// CompleteFor returns for how long Complete has been true without a break; zero is not at all.
+func (s *export) CompleteFor() time.Duration {
+	since := s.complete.Load()
+	if since == 0 {
+		return 0
+	}
+	return s.config.Clock.Since(time.Unix(0, since))
+}
+
+// Ended reports whether the last binding of a workspace was seen to end.
+func (s *export) Ended(ws logicalcluster.Name) bool { return s.workspaces.Ended(ws) }
+
+func (s *export) noteComplete(complete bool) {
+	switch {
+	case !complete:
+		s.complete.Store(0)
+	case s.complete.Load() == 0:
+		s.complete.Store(s.config.Clock.Now().UnixNano())
+	}
+}
 
 // Endpoints returns the URLs of the endpoint slice, ordered, and false until it has been read.
 func (s *export) Endpoints() ([]string, bool) {

@@ -11,6 +11,7 @@ import (
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	"github.com/kcp-dev/sdk/apis/core"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -25,6 +26,9 @@ type Workspaces struct {
 	bound    map[logicalcluster.Name]boundWorkspace
 	byPath   map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time
 	handlers []func(logicalcluster.Name)
+	// ended are the workspaces whose last binding was seen to end. One that went with its endpoint is none of them.
+	ended    sets.Set[logicalcluster.Name]
+	dropping bool // an endpoint is being forgotten
 }
 
 type boundWorkspace struct {
@@ -49,7 +53,29 @@ func newWorkspaces(exportName string, leaving bool) *Workspaces {
 		leaving:    leaving,
 		bound:      map[logicalcluster.Name]boundWorkspace{},
 		byPath:     map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time{},
+		ended:      sets.Set[logicalcluster.Name]{},
 	}
+}
+
+// Ended reports whether the last binding of a workspace was seen to end: it is not merely unknown, as one whose shard is
+// away or has left.
+func (w *Workspaces) Ended(name logicalcluster.Name) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.ended.Has(name)
+}
+
+// dropped runs a function that forgets bindings of an endpoint, which do not count as ended.
+func (w *Workspaces) dropped(forget func()) {
+	w.setDropping(true)
+	defer w.setDropping(false)
+	forget()
+}
+
+func (w *Workspaces) setDropping(dropping bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropping = dropping
 }
 
 // AddHandler adds a function that is told when a workspace is bound, no longer bound, has another path, or
@@ -139,8 +165,12 @@ func (w *Workspaces) set(name logicalcluster.Name, bindings *Index[*apisv1alpha2
 		delete(w.byPath, before.path)
 	}
 	if !isBound {
+		if !w.dropping {
+			w.ended.Insert(name)
+		}
 		return true
 	}
+	w.ended.Delete(name)
 	w.bound[name] = after
 	if after.path.Empty() {
 		return true

@@ -37,6 +37,16 @@ type Observation struct {
 	ConfirmedAt time.Time
 }
 
+// WithAssumed adds to a status what was decided to run on the member and has not been seen there yet.
+func WithAssumed(status tmcv1alpha1.ClusterStatusStatus, assumed corev1.ResourceList) tmcv1alpha1.ClusterStatusStatus {
+	if len(assumed) == 0 || status.Allocatable == nil {
+		return status
+	}
+	status.Assumed = assumed
+	status.Available = Available(status.Available, assumed)
+	return status
+}
+
 // ClusterStatus projects a registration and what is known of its member to the status that workspaces see. Neither
 // argument is kept or changed.
 func ClusterStatus(registration *tmcv1alpha1.ClusterRegistration, observed Observation) tmcv1alpha1.ClusterStatusStatus {

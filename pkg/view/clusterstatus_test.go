@@ -154,3 +154,24 @@ func TestFiguresThatWereCutAreNotKnown(t *testing.T) {
 		t.Error("the figures are not shown")
 	}
 }
+
+func TestWithAssumedTakesPromisesOffTheRoom(t *testing.T) {
+	t.Parallel()
+	list := func(cpu string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+	}
+	status := tmcv1alpha1.ClusterStatusStatus{Allocatable: list("4"), Available: list("3")}
+	got := view.WithAssumed(status, list("2"))
+	if cpu := got.Available[corev1.ResourceCPU]; cpu.String() != "1" {
+		t.Errorf("available are %s cores, want 1", cpu.String())
+	}
+	if cpu := got.Assumed[corev1.ResourceCPU]; cpu.String() != "2" {
+		t.Errorf("assumed are %s cores, want 2", cpu.String())
+	}
+	if got := view.WithAssumed(status, nil); got.Assumed != nil || got.Available == nil {
+		t.Errorf("without promises the status is %+v, want it as it was", got)
+	}
+	if got := view.WithAssumed(tmcv1alpha1.ClusterStatusStatus{}, list("2")); got.Assumed != nil || got.Available != nil {
+		t.Errorf("without figures the status is %+v, want it empty", got)
+	}
+}

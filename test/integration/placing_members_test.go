@@ -189,6 +189,10 @@ func TestT13MemberThatLacksARightIsPassedOver(t *testing.T) {
 		}
 		return fmt.Errorf("not chosen: %+v", status.Status.NotChosen)
 	})
+	// The rights come with other credentials: the member is chosen unaided.
+	suite.UpdateCredentials(t, tenant.Tenant, "readonly", suite.SyncerKubeconfig(t, limitedMember))
+	suite.WaitForDeployment(t, tenant, limitedMember, "web", available(1))
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 }
 
 // TestT14DividedReplicasAddUp over two members, for two tenants.

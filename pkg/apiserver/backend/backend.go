@@ -149,7 +149,7 @@ func (p *parts) makeControllers() error {
 		Leader: p.leader, Status: p.set.GrantStatus(), OnChange: p.lendingDiffers, Clock: p.config.Clock, Metrics: queues,
 	})
 	p.publisher = publish.New(publish.Config{
-		Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants, Store: p.rows,
+		Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants, Promises: placed{p}, Store: p.rows,
 		CoalesceWindow: p.config.CoalesceWindow, RefreshInterval: p.config.RefreshInterval, Clock: p.config.Clock, Metrics: queues,
 	})
 	p.makePlacing(queues)

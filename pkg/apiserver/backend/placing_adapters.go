@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -53,10 +54,14 @@ func (u upstream) Path(ws logicalcluster.Name) string {
 	return path.String()
 }
 
+// orphanGrace is how long every shard must have been read before a workspace that nothing was ever seen of counts as gone:
+// an endpoint that is missing for a while must not cost anybody their workloads.
+const orphanGrace = 5 * time.Minute
+
 // Certain says that what is not found is not there: neither the object nor a Placement that selects it.
 func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool {
 	if !u.Workloads.Bound(ws) {
-		return u.Workloads.Complete()
+		return u.Workloads.Ended(ws) || u.Workloads.CompleteFor() >= orphanGrace
 	}
 	if gr == (schema.GroupResource{Resource: "namespaces"}) {
 		_, _, known := u.Workloads.Namespace(ws, metav1.NamespaceDefault)
@@ -69,7 +74,7 @@ func (u upstream) placementsCertain(ws logicalcluster.Name) bool {
 	if u.set.Bound(ws) {
 		return u.set.PlacementsRead(ws)
 	}
-	return u.set.Complete()
+	return u.set.Ended(ws) || u.set.CompleteFor() >= orphanGrace
 }
 
 // downstream is what members hold, as the controllers see it.
@@ -134,6 +139,11 @@ func (p placed) Replicas(member workspace.Key, gr schema.GroupResource, workload
 	return p.parts.placing.sync.Replicas(member, gr, workload)
 }
 
+// Assumed returns what was decided to run on a member and has not been seen there yet.
+func (p placed) Assumed(member workspace.Key) corev1.ResourceList {
+	return p.parts.placing.schedule.Assumed(member)
+}
+
 func (p placed) Progress(placement workspace.Key) schedule.Progress {
 	return schedule.Progress(p.parts.placing.sync.Summary(placement))
 }
@@ -149,7 +159,7 @@ func (f facts) Facts(placement *tmcv1alpha1.Placement) (view.PlacementFacts, boo
 	}
 	out := view.PlacementFacts{
 		Wanted: placement.Spec.NumberOfClusters, Outcome: explained.Stored, NotPlaced: explained.Lost,
-		NotChosen: explained.Outcome.Rejected(), Scores: map[string]int32{}, Clusters: map[string]view.ClusterFacts{},
+		NotChosen: explained.Rejected, Scores: map[string]int32{}, Clusters: map[string]view.ClusterFacts{},
 	}
 	for _, choice := range explained.Outcome.Chosen {
 		out.Scores[choice.Name] = choice.Score

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -47,6 +48,11 @@ type Lending interface {
 	Entries(key workspace.Key) []view.Entry
 }
 
+// Promises know what was decided to run on a member and has not been seen there yet.
+type Promises interface {
+	Assumed(member workspace.Key) corev1.ResourceList
+}
+
 // Store takes the rows.
 type Store interface {
 	SetContent(source workspace.Key, status *tmcv1alpha1.ClusterStatusStatus)
@@ -59,7 +65,9 @@ type Config struct {
 	Registrations Registrations
 	Members       Members
 	Lending       Lending
-	Store         Store
+	// Promises may be nil.
+	Promises Promises
+	Store    Store
 	// CoalesceWindow is how long figures are held back at most, and RefreshInterval how often the time of observation
 	// is renewed while nothing else changes; zero takes the defaults.
 	CoalesceWindow, RefreshInterval time.Duration
@@ -117,6 +125,9 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	}
 	observation, _ := c.config.Members.Observation(key)
 	status := view.ClusterStatus(registration, observation)
+	if c.config.Promises != nil {
+		status = view.WithAssumed(status, c.config.Promises.Assumed(key))
+	}
 	again := c.setContent(key, status)
 	c.config.Store.SetEntries(key, entries)
 	return engine.Result{After: again}, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,10 +38,11 @@ type decided struct {
 	// stored is the status as it was last written or read, and version the resourceVersion that it was written on top of.
 	stored  tmcv1alpha1.PlacementOutcome
 	version string
-	// outcome and lost explain it.
-	outcome placement.Outcome
-	lost    []tmcv1alpha1.UnplacedObject
-	waiting bool // for members to change
+	// outcome, rejected and lost explain it.
+	outcome  placement.Outcome
+	rejected []tmcv1alpha1.ClusterRejection
+	lost     []tmcv1alpha1.UnplacedObject
+	waiting  bool // for members to change
 }
 
 // New returns a controller that works while Run runs.
@@ -145,6 +147,11 @@ func (c *Controller) Member(ws logicalcluster.Name, name string) (workspace.Key,
 	return c.roster.find(ws, name)
 }
 
+// Assumed returns what a member owes to all Placements: what was decided to run there and has not been seen there yet.
+func (c *Controller) Assumed(member workspace.Key) corev1.ResourceList {
+	return c.ledger.promised(member)
+}
+
 // Members returns the members that a workspace sees, by name.
 func (c *Controller) Members(ws logicalcluster.Name) map[string]workspace.Key { return c.roster.of(ws) }
 
@@ -175,8 +182,9 @@ func (c *Controller) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.Placement
 
 // Explanation is why a Placement has the members that it has.
 type Explanation struct {
-	Outcome placement.Outcome
-	Lost    []tmcv1alpha1.UnplacedObject
+	Outcome  placement.Outcome
+	Rejected []tmcv1alpha1.ClusterRejection
+	Lost     []tmcv1alpha1.UnplacedObject
 	// Conditions are those of the Placement's status.
 	Stored tmcv1alpha1.PlacementOutcome
 }
@@ -189,7 +197,7 @@ func (c *Controller) Explain(key workspace.Key) (Explanation, bool) {
 	if !found {
 		return Explanation{}, false
 	}
-	return Explanation{Outcome: known.outcome, Lost: known.lost, Stored: known.stored}, true
+	return Explanation{Outcome: known.outcome, Rejected: known.rejected, Lost: known.lost, Stored: known.stored}, true
 }
 
 func (c *Controller) forget(key workspace.Key) {

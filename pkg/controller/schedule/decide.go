@@ -67,7 +67,7 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	_, had := c.decided[key]
 	c.decided[key] = after
 	c.mu.Unlock()
-	explained := sameOutcome(&before.outcome, &after.outcome) && equality.Semantic.DeepEqual(before.lost, after.lost)
+	explained := sameOutcome(before, after) && equality.Semantic.DeepEqual(before.lost, after.lost)
 	if !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions) {
 		c.config.OnDecision(key)
 		return
@@ -77,9 +77,9 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	}
 }
 
-func sameOutcome(a, b *placement.Outcome) bool {
-	return a.Satisfied == b.Satisfied && a.Reason == b.Reason && a.Message == b.Message &&
-		slices.Equal(a.Chosen, b.Chosen) && equality.Semantic.DeepEqual(a.Rejected(), b.Rejected())
+func sameOutcome(a, b *decided) bool {
+	return a.outcome.Satisfied == b.outcome.Satisfied && a.outcome.Reason == b.outcome.Reason && a.outcome.Message == b.outcome.Message &&
+		slices.Equal(a.outcome.Chosen, b.outcome.Chosen) && equality.Semantic.DeepEqual(a.rejected, b.rejected)
 }
 
 // decide computes the status that a Placement should have.
@@ -104,6 +104,7 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 			Key: key.String(), Spec: &p.Spec, Workloads: selected.workloads, Current: current,
 		})
 		after.stored.Decisions = leaving(current, after.outcome.Chosen, progress)
+		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
 	after.waiting = !after.outcome.Satisfied

@@ -158,7 +158,9 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 func (p *pass) concerns(member workspace.Key) bool {
 	_, wants := p.wanted[member]
 	_, stays := p.staying[member]
-	return wants || stays || p.c.lanes.pending(member, p.key) || slices.Contains(p.c.states.membersWith(p.key), member)
+	state, known := p.object.copies[member]
+	comes := known && state.awaiting && p.c.config.Clock.Now().Before(state.waitUntil)
+	return wants || stays || comes || p.c.lanes.pending(member, p.key) || slices.Contains(p.c.states.membersWith(p.key), member)
 }
 
 func (p *pass) at() Location {
@@ -220,10 +222,13 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 		return
 	}
 	if !there || !isCopyOf(live, p.key.Object) {
+		p.c.lanes.cancel(member, p.key)
 		if p.c.lanes.pending(member, p.key) {
-			p.c.lanes.cancel(member, p.key)
-			p.blocked.Insert(name) // the write may be on its way
-		} else if state, known := p.object.copies[member]; known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil) {
+			p.blocked.Insert(name) // the write is on its way, and tells when it has ended
+			return
+		}
+		p.c.states.locate(p.key, member, false) // whatever is there, it is no copy any more
+		if state, known := p.object.copies[member]; known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil) {
 			p.blocked.Insert(name) // it was written, and does not show yet
 			p.later(state.waitUntil)
 		}
@@ -234,9 +239,23 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 	row.Leaving = leaving
 	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being removed")
 	if live.GetDeletionTimestamp() == nil {
-		p.hand(member, &row, task{at: p.at(), uid: live.GetUID()})
+		p.discard(member, &row, live)
 	}
 	p.rows = append(p.rows, row)
+}
+
+// discard hands out the deletion of a copy, unless it was sent already and does not show yet.
+func (p *pass) discard(member workspace.Key, row *Row, live *unstructured.Unstructured) {
+	state := p.object.copyOf(member)
+	sent := state.awaiting && state.hash == "" && state.echo == live.GetResourceVersion()
+	if sent && p.c.config.Clock.Now().Before(state.waitUntil) {
+		p.later(state.waitUntil)
+		return
+	}
+	if !p.c.lanes.pending(member, p.key) {
+		state.echo = live.GetResourceVersion()
+	}
+	p.hand(member, row, task{at: p.at(), uid: live.GetUID()})
 }
 
 // hand gives a task to the member's lane, unless it failed before and is not due again.

@@ -5,6 +5,7 @@ package sync
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -54,15 +55,20 @@ func (c *Controller) wrote(member workspace.Key, key Key, o outcome) {
 
 // Enqueue makes the controller look at an object, and at what it scales if it is an autoscaler.
 func (c *Controller) Enqueue(gr schema.GroupResource, object workspace.Key) {
-	c.engine.Add(Key{Resource: gr, Object: object})
+	key := Key{Resource: gr, Object: object}
+	c.engine.Add(key)
 	if gr != autoscalers() {
 		return
 	}
+	var now Key
 	if hpa, found := c.config.Upstream.Find(gr, object); found {
 		if scaled, ok := transform.ScaledBy(hpa); ok {
 			object.Name = scaled.Name
-			c.engine.Add(Key{Resource: scaled.GroupResource(), Object: object})
+			now = Key{Resource: scaled.GroupResource(), Object: object}
 		}
+	}
+	for _, concerned := range c.states.scale(key, now) {
+		c.engine.Add(concerned)
 	}
 }
 
@@ -88,10 +94,17 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	c.remember(gr, Kind{GVR: gvr})
 	key := Key{Resource: gr, Object: origin.Key()}
-	if first := c.states.locate(key, member, !gone); first || gone {
+	appeared, first := c.states.locate(key, member, !gone)
+	if first || gone {
 		c.config.OnCopies(member)
 	}
 	c.engine.Add(key)
+	if appeared {
+		workloads, _ := c.states.dependents(key)
+		for _, workload := range workloads { // they may have been waiting for it
+			c.engine.Add(workload)
+		}
+	}
 	if gone {
 		c.engine.Add(namespaceKey(key.Object))
 	}
@@ -121,15 +134,26 @@ func (c *Controller) RemoveMember(member workspace.Key) {
 
 // On returns how many copies a member has, as far as is known, and whether it is known for sure.
 func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
-	certain = true
+	return c.states.countOn(member), c.knows(member)
+}
+
+// knows reports whether the copies of every kind are known that a member may have.
+func (c *Controller) knows(member workspace.Key) bool {
 	for _, gr := range c.config.Upstream.Kinds() {
-		if kind, known := c.kind(gr); known && !c.config.Downstream.Synced(member, kind.GVR) {
-			if _, missing := c.config.Downstream.Missing(member, gr); !missing {
-				certain = false
-			}
+		c.kind(gr) // remembers it
+	}
+	c.mu.RLock()
+	kinds := maps.Clone(c.kinds)
+	c.mu.RUnlock()
+	for gr, kind := range kinds {
+		if c.config.Downstream.Synced(member, kind.GVR) {
+			continue
+		}
+		if _, missing := c.config.Downstream.Missing(member, gr); !missing {
+			return false
 		}
 	}
-	return c.states.countOn(member), certain
+	return true
 }
 
 // EnqueuePlacement makes the controller look at the objects of a Placement, those that it had and those that it may have.
@@ -214,10 +238,10 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (engine.Result, err
 	p := &pass{c: c, key: key, kind: kind, object: c.states.object(key)}
 	p.takeIn(c.states.takeOutcomes(key))
 	if !p.plan() {
-		return engine.Result{}, nil // it is not certain yet what should be
+		return p.doubt(), nil // it is not certain yet what should be
 	}
-	if err := p.mark(ctx); err != nil {
-		return engine.Result{}, err
+	if stale, err := p.mark(ctx); stale || err != nil {
+		return engine.Result{}, err // of one that changed meanwhile, nothing is known that could be carried out
 	}
 	p.carryOut()
 	if err := p.release(ctx); err != nil {

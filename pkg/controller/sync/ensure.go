@@ -169,7 +169,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 		return
 	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed:
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy of a former object of this name is being removed")
-		p.hand(member, row, task{at: p.at(), uid: live.GetUID()})
+		p.discard(member, row, live)
 		return
 	}
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()

@@ -19,18 +19,19 @@ import (
 )
 
 // mark puts our finalizer onto an object before its first copy is made, so that it cannot go without its copies. What is
-// shared with us by a claim is not marked: its copies go when it is seen to be gone.
-func (p *pass) mark(ctx context.Context) error {
+// shared with us by a claim is not marked: its copies go when it is seen to be gone. It returns whether the object is
+// not the one any more that was looked at.
+func (p *pass) mark(ctx context.Context) (stale bool, err error) {
 	if p.upstream == nil || p.kind.Claimed || p.placement == nil || len(p.wanted) == 0 || !p.c.config.Leader.IsLeader() || p.suspended {
-		return nil
+		return false, nil
 	}
 	if p.upstream.GetDeletionTimestamp() != nil || p.object.marked == p.upstream.GetResourceVersion() {
-		return nil
+		return false, nil
 	}
 	finalizers := p.upstream.GetFinalizers()
 	placedBy := p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation]
 	if slices.Contains(finalizers, tmcv1alpha1.SyncFinalizer) && placedBy == p.placement.Name {
-		return nil
+		return false, nil
 	}
 	if !slices.Contains(finalizers, tmcv1alpha1.SyncFinalizer) {
 		finalizers = append(slices.Clone(finalizers), tmcv1alpha1.SyncFinalizer)
@@ -59,7 +60,8 @@ func (p *pass) release(ctx context.Context) error {
 		p.leaveBehind(ctx)
 	}
 	finalizers := slices.DeleteFunc(slices.Clone(p.upstream.GetFinalizers()), func(name string) bool { return name == tmcv1alpha1.SyncFinalizer })
-	return p.patchMarks(ctx, finalizers, "")
+	_, err := p.patchMarks(ctx, finalizers, "")
+	return err
 }
 
 // givesUp reports whether a deletion waits no longer for members that cannot be reached.
@@ -94,8 +96,9 @@ func (p *pass) leaveBehind(ctx context.Context) {
 	p.event(ctx, tmcv1alpha1.ReasonDetachPending, fmt.Sprintf("copies could not be removed from %v; they are removed when these members return", names))
 }
 
-// patchMarks writes finalizers and the name of the Placement, on top of the version that was looked at.
-func (p *pass) patchMarks(ctx context.Context, finalizers []string, placedBy string) error {
+// patchMarks writes finalizers and the name of the Placement, on top of the version that was looked at. It returns
+// whether there is another version by now.
+func (p *pass) patchMarks(ctx context.Context, finalizers []string, placedBy string) (stale bool, err error) {
 	annotation := any(placedBy)
 	if placedBy == "" {
 		annotation = nil
@@ -105,18 +108,17 @@ func (p *pass) patchMarks(ctx context.Context, finalizers []string, placedBy str
 		"annotations": map[string]any{tmcv1alpha1.PlacedByAnnotation: annotation},
 	}})
 	if err != nil {
-		return fmt.Errorf("encoding the finalizers of %s: %w", p.key, err)
+		return false, fmt.Errorf("encoding the finalizers of %s: %w", p.key, err)
 	}
 	err = p.c.config.Upstream.PatchMetadata(ctx, p.key.Resource, p.key.Object, patch)
 	switch {
 	case err == nil:
 		p.object.marked = p.upstream.GetResourceVersion()
-		return nil
+		return false, nil
 	case isStatus(err) && (apierrors.IsConflict(err) || apierrors.IsNotFound(err)):
-		p.wanted = nil // it is another one by now, and the next event tells so
-		return nil
+		return true, nil // it is another one by now, and the next event tells so
 	default:
-		return err
+		return false, err
 	}
 }
 

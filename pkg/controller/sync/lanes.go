@@ -75,6 +75,14 @@ func (l *lanes) lane(member workspace.Key) *lane {
 	return made
 }
 
+// find returns the lane of a member if it has one: a question makes none.
+func (l *lanes) find(member workspace.Key) (*lane, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	found, ok := l.all[member]
+	return found, ok
+}
+
 // submit queues a task, unless the same one waits or is being done. It reports whether it did.
 func (l *lanes) submit(member workspace.Key, key Key, t task) bool {
 	at := l.lane(member)
@@ -91,7 +99,10 @@ func (l *lanes) submit(member workspace.Key, key Key, t task) bool {
 
 // cancel takes back a task that waits. One that is being done ends as it will.
 func (l *lanes) cancel(member workspace.Key, key Key) {
-	at := l.lane(member)
+	at, found := l.find(member)
+	if !found {
+		return
+	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	delete(at.waiting, key)
@@ -99,7 +110,10 @@ func (l *lanes) cancel(member workspace.Key, key Key) {
 
 // pending reports whether a task waits or is being done.
 func (l *lanes) pending(member workspace.Key, key Key) bool {
-	at := l.lane(member)
+	at, found := l.find(member)
+	if !found {
+		return false
+	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	_, waits := at.waiting[key]

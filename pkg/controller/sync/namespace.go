@@ -26,8 +26,11 @@ func namespaceOf(live *unstructured.Unstructured) (Key, bool) {
 func (c *Controller) reconcileNamespace(key Key) engine.Result {
 	outcomes := c.states.takeOutcomes(key)
 	ws, name := key.Object.Workspace, key.Object.Name
-	if !c.config.Upstream.Certain(key.Resource, ws) || !c.config.Leader.IsLeader() {
+	if !c.config.Leader.IsLeader() {
 		return engine.Result{}
+	}
+	if !c.config.Upstream.Certain(key.Resource, ws) {
+		return c.doubt(key)
 	}
 	at := Location{Resource: namespaces(), Name: transform.NamespaceName(ws, name)}
 	var again engine.Result
@@ -39,8 +42,16 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		if c.states.inUse(member, ws.String(), name) {
 			continue
 		}
-		if o, failed := outcomes[member]; failed && o.err != nil {
-			again.After = soonest(again.After, refusedRetry)
+		if !c.knows(member) {
+			again.After = soonest(again.After, doubtPause) // what is in it has not been read
+			continue
+		}
+		if o, done := outcomes[member]; done {
+			pause := echoWait // it was sent, and does not show yet
+			if o.err != nil {
+				pause = refusedRetry
+			}
+			again.After = soonest(again.After, pause)
 			continue
 		}
 		c.lanes.submit(member, key, task{at: at, uid: live.GetUID()})

@@ -60,7 +60,9 @@ func (p *pass) plan() bool {
 	found, exists := up.Find(p.key.Resource, p.key.Object)
 	certain := up.Certain(p.key.Resource, p.key.Object.Workspace)
 	if !exists {
-		p.c.states.require(p.key, nil, nil)
+		if certain {
+			p.c.require(p.key, nil, nil)
+		}
 		return certain
 	}
 	p.upstream = found
@@ -73,7 +75,7 @@ func (p *pass) plan() bool {
 	}
 	p.planDependencies()
 	p.planLeftovers()
-	return true
+	return !p.unheard()
 }
 
 // heldByOthers reports whether somebody else's finalizer keeps an object. Those of garbage collection hold nothing that
@@ -163,8 +165,13 @@ func (p *pass) planDependencies() {
 	if len(reach) == 0 {
 		needs = nil
 	}
-	for _, need := range p.c.states.require(p.key, needs, reach) {
-		p.c.engine.Add(need)
+	p.c.require(p.key, needs, reach)
+}
+
+// require notes what an object needs and where, and has what that concerns looked at.
+func (c *Controller) require(key Key, needs sets.Set[Key], reach map[workspace.Key]string) {
+	for _, need := range c.states.require(key, needs, reach) {
+		c.engine.Add(need)
 	}
 }
 

@@ -78,6 +78,9 @@ type states struct {
 	neededBy map[Key]sets.Set[Key]
 	// reach are the members that a workload is or should be on, for what it needs.
 	reach map[Key]map[workspace.Key]string
+	// heard are the objects whose needs are known, and scaled what autoscalers scale.
+	heard  sets.Set[Key]
+	scaled map[Key]Key
 }
 
 func newStates() *states {
@@ -86,6 +89,7 @@ func newStates() *states {
 		placedBy: map[Key]workspace.Key{}, byPlacement: map[workspace.Key]sets.Set[Key]{},
 		located: map[Key]map[workspace.Key]struct{}{}, needs: map[Key]sets.Set[Key]{}, neededBy: map[Key]sets.Set[Key]{},
 		reach: map[Key]map[workspace.Key]string{}, counts: map[workspace.Key]int{},
+		heard: sets.Set[Key]{}, scaled: map[Key]Key{},
 	}
 }
 
@@ -128,8 +132,9 @@ func (s *states) takeOutcomes(key Key) map[workspace.Key]outcome {
 	return taken
 }
 
-// locate notes whether a member has a copy. It returns whether that is the member's first one.
-func (s *states) locate(key Key, member workspace.Key, there bool) (first bool) {
+// locate notes whether a member has a copy. It returns whether it had none before, and whether that is the member's
+// first one.
+func (s *states) locate(key Key, member workspace.Key, there bool) (appeared, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, was := s.located[key][member]
@@ -140,7 +145,7 @@ func (s *states) locate(key Key, member workspace.Key, there bool) (first bool) 
 		}
 		s.located[key][member] = struct{}{}
 		s.counts[member]++
-		return s.counts[member] == 1
+		return true, s.counts[member] == 1
 	case !there && was:
 		delete(s.located[key], member)
 		if len(s.located[key]) == 0 {
@@ -150,7 +155,7 @@ func (s *states) locate(key Key, member workspace.Key, there bool) (first bool) 
 			delete(s.counts, member)
 		}
 	}
-	return false
+	return false, false
 }
 
 func (s *states) countOn(member workspace.Key) int {
@@ -223,6 +228,7 @@ func (s *states) rowsOf(placement workspace.Key) map[Key][]Row {
 func (s *states) require(key Key, needs sets.Set[Key], reach map[workspace.Key]string) []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.heard.Insert(key)
 	before := s.needs[key]
 	moved := !maps.Equal(s.reach[key], reach)
 	var changed []Key
@@ -273,6 +279,7 @@ func (s *states) forget(key Key) {
 	defer s.mu.Unlock()
 	delete(s.objects, key)
 	delete(s.outcomes, key)
+	s.heard.Delete(key)
 }
 
 // placedIn returns the objects of a Placement.

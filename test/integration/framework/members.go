@@ -63,6 +63,16 @@ func (s *Suite) MemberKubeconfig(t testing.TB, name string) []byte {
 	return data
 }
 
+// SyncerKubeconfig is a kubeconfig of a member with an identity that may place workloads.
+func (s *Suite) SyncerKubeconfig(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := s.Env.SyncerKubeconfig(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // NodeNames lists the names of a member's nodes.
 func (s *Suite) NodeNames(t testing.TB, name string) []string {
 	t.Helper()

@@ -79,7 +79,7 @@ func (s *script) feed(ctx context.Context, name, manifest string, args ...string
 		shown = append(append([]string{}, args...), "-f", name)
 		args = append(args, "-f", "-")
 	}
-	if _, s.err = fmt.Fprintf(s.out, "$ kubectl %s\n", strings.Join(shown, " ")); s.err != nil {
+	if _, s.err = fmt.Fprintf(s.out, "$ kubectl %s\n", typed(shown)); s.err != nil {
 		return
 	}
 	cmd := exec.CommandContext(ctx, s.kubectl, append([]string{"--kubeconfig", s.kubeconfig}, args...)...)
@@ -87,6 +87,18 @@ func (s *script) feed(ctx context.Context, name, manifest string, args ...string
 	if err := cmd.Run(); err != nil {
 		s.err = fmt.Errorf("running kubectl %s: %w", strings.Join(shown, " "), err)
 	}
+}
+
+// typed returns arguments as they are typed in a shell.
+func typed(args []string) string {
+	quoted := make([]string, 0, len(args))
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " {}\"*$") {
+			arg = "'" + arg + "'"
+		}
+		quoted = append(quoted, arg)
+	}
+	return strings.Join(quoted, " ")
 }
 
 // play shows the main job: a workload is applied in a workspace, runs on members, and its truth comes back.
@@ -118,7 +130,7 @@ func (s *script) showMembers(ctx context.Context, e *env.Environment) error {
 	s.say("What the members' own administrators see:")
 	for _, m := range e.Members() {
 		member := &script{kubectl: s.kubectl, kubeconfig: m.Kubeconfig, out: s.out, errOut: s.errOut}
-		if _, err := fmt.Fprintf(s.out, "$ kubectl --kubeconfig %s get deployments -A\n", relative(m.Kubeconfig)); err != nil {
+		if _, err := fmt.Fprintf(s.out, "$ kubectl --kubeconfig %s get deployments -A -l tmc.kcp.io/managed=true\n", relative(m.Kubeconfig)); err != nil {
 			return err
 		}
 		cmd := exec.CommandContext(ctx, member.kubectl, "--kubeconfig", member.kubeconfig, "get", "deployments", "-A", "-l", "tmc.kcp.io/managed=true")
