@@ -30,7 +30,7 @@ func NewCommand(out io.Writer) *cobra.Command {
 		WorkspaceType:     "root:universal",
 		ServerUser:        "tmc-apiserver",
 		TenantGroup:       "system:authenticated",
-		Timeout:           time.Minute,
+		Timeout:           3 * time.Minute,
 	}}
 	cmd := &cobra.Command{
 		Use:   "init",

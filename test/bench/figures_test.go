@@ -36,12 +36,18 @@ func newFigures(b *testing.B) *figures {
 	return &figures{b: b, values: map[string]float64{}}
 }
 
-// latency notes the median and the 99th percentile.
+// latency notes the median, the 90th and the 99th percentile.
 func (f *figures) latency(name, note string, s samples) {
-	p50, p99 := s.quantile(0.5), s.quantile(0.99)
-	f.values[name+"-p50-ms"], f.values[name+"-p99-ms"] = p50, p99
-	f.lines = append(f.lines, fmt.Sprintf("  %-22s p50 %8.3f ms  p99 %8.3f ms  max %8.3f ms  n=%d  %s",
-		name, p50, p99, s.quantile(1), len(s), note))
+	p50, p90, p99 := s.quantile(0.5), s.quantile(0.9), s.quantile(0.99)
+	f.values[name+"-p50-ms"], f.values[name+"-p90-ms"], f.values[name+"-p99-ms"] = p50, p90, p99
+	f.lines = append(f.lines, fmt.Sprintf("  %-22s p50 %8.3f ms  p90 %8.3f ms  p99 %8.3f ms  max %8.3f ms  n=%d  %s",
+		name, p50, p90, p99, s.quantile(1), len(s), note))
+}
+
+// figure notes one value, whose unit is the metric's name.
+func (f *figures) figure(metric, note string, value float64) {
+	f.values[metric] = value
+	f.lines = append(f.lines, fmt.Sprintf("  %-22s %10.3f  %s", metric, value, note))
 }
 
 // rate notes how many operations there were per second.

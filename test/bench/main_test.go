@@ -1,13 +1,14 @@
 // Copyright 2026 The TMC Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bench measures what a tenant gets from end to end, on real parts: kcp with one shard, one real Kubernetes
-// control plane as member, tmc-apiserver as a process of its own, all on this machine and in the same run as the
+// Package bench measures what a tenant gets from end to end, on real parts: kcp with one shard, three real Kubernetes
+// control planes as members, tmc-apiserver as a process of its own, all on this machine and in the same run as the
 // reference, which is kcp's own stored objects.
 //
 // A benchmark takes a fixed number of samples, whatever -benchtime says, and reports their quantiles. Where several ways
 // are compared they take turns, sample by sample, so that a busy machine is as busy for each. Nothing is asserted but
-// that every answer is right: a missed target is a result, not a failure.
+// that every answer is right: a missed target is a result, not a failure. What takes minutes runs only if TMC_BENCH_LONG
+// is 1. Files are named so that what places runs before read_test.go fills the tenant's list of members.
 package bench
 
 import (
@@ -27,7 +28,9 @@ import (
 )
 
 const (
-	member       = "east"
+	member       = "east" // that of the benchmarks that need one alone
+	memberCount  = 3
+	longVariable = "TMC_BENCH_LONG"
 	readyTimeout = 2 * time.Minute
 	pollInterval = 100 * time.Millisecond
 )
@@ -37,6 +40,7 @@ var stage struct {
 	env     *env.Environment
 	tenant  *env.Tenant
 	summary []string
+	idle    *usage // what all costs per second while nothing happens
 }
 
 func TestMain(m *testing.M) {
@@ -74,7 +78,9 @@ func run(m *testing.M) (code int) {
 }
 
 func start(ctx context.Context, dir string) error {
-	e, err := env.UpAll(ctx, env.Options{Dir: dir, Shards: 1, Members: 1, Out: os.Stderr}, env.TMCOptions{})
+	// Profiles cost nothing while nobody asks for one; asking for one of the heap collects garbage first.
+	options := env.TMCOptions{ExtraArgs: []string{"--profiling"}}
+	e, err := env.UpAll(ctx, env.Options{Dir: dir, Shards: 1, Members: memberCount, Out: os.Stderr}, options)
 	if err != nil {
 		return err
 	}
@@ -82,14 +88,24 @@ func start(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("making the tenant: %w", err)
 	}
-	if err := e.RegisterMember(ctx, tenant.Path, member, nil); err != nil {
-		return err
+	for _, m := range e.Members() {
+		if err := e.RegisterMember(ctx, tenant.Path, m.Name, nil); err != nil {
+			return err
+		}
 	}
 	stage.env, stage.tenant = e, tenant
 	if err := e.AwaitMembersReady(ctx, tenant); err != nil {
-		return fmt.Errorf("waiting for the member: %w", err)
+		return fmt.Errorf("waiting for the members: %w", err)
 	}
 	return nil
+}
+
+// long skips what takes minutes unless it was asked for.
+func long(b *testing.B) {
+	b.Helper()
+	if os.Getenv(longVariable) != "1" {
+		b.Skip("takes minutes; set " + longVariable + "=1")
+	}
 }
 
 // eventually waits until check returns nil.

@@ -28,7 +28,9 @@ func RegistrationsResource() schema.GroupVersionResource {
 // RegisterOption changes how a member is registered.
 type RegisterOption func(*registerOptions)
 
-type registerOptions struct{ identity func(context.Context, string) ([]byte, error) }
+type registerOptions struct {
+	identity func(context.Context, string) ([]byte, error)
+}
 
 // AsReader registers the member with an identity that can run nothing there.
 func (e *Environment) AsReader() RegisterOption {

@@ -30,6 +30,8 @@ type TMCOptions struct {
 	ExtraArgs []string
 	// GOCOVERDIR is where a binary built with -cover writes its counters.
 	GOCOVERDIR string
+	// Env is added to the environment of the server.
+	Env []string
 }
 
 // TMCArgs are the flags that fit this environment.
@@ -119,7 +121,7 @@ func (e *Environment) tmcBinary(ctx context.Context, o *TMCOptions) (string, err
 
 func (o *TMCOptions) environment() []string {
 	if o.GOCOVERDIR == "" {
-		return nil
+		return o.Env
 	}
-	return []string{"GOCOVERDIR=" + o.GOCOVERDIR}
+	return append([]string{"GOCOVERDIR=" + o.GOCOVERDIR}, o.Env...)
 }

@@ -27,7 +27,8 @@ const (
 	rotatedMember  = "m6"
 	cordonedMember = "m7"
 	limitedMember  = "m8"
-	memberCount    = 8
+	awayMember     = "m9"
+	memberCount    = 9
 	// holdTime is how long a test watches that nothing happens.
 	holdTime = 3 * time.Second
 )

@@ -14,8 +14,9 @@ const (
 	SyncFinalizer = "tmc.kcp.io/sync"
 	// PlacedByAnnotation names the Placement that an object was placed by. TMC writes it together with SyncFinalizer.
 	PlacedByAnnotation = "tmc.kcp.io/placed-by"
-	// ForceDetachAnnotation, on a Placement or a synced object with the value ForceDetachValue, gives up the copies
-	// that cannot be removed, instead of waiting for their members.
+	// ForceDetachAnnotation, with the value ForceDetachValue, gives up the copies that cannot be removed, instead of
+	// waiting for their members: on a synced object its own, on a Placement those of its objects, on a
+	// ClusterRegistration those on its member.
 	ForceDetachAnnotation = "tmc.kcp.io/force-detach"
 	// ForceDetachValue is the value that ForceDetachAnnotation takes effect with.
 	ForceDetachValue = "true"

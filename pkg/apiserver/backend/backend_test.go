@@ -110,7 +110,7 @@ func (f *fakeKCP) patched(suffix string) bool {
 func (f *fakeKCP) config(election bool) Config {
 	return Config{
 		Provider:   &restclient.Config{Host: f.URL + "/clusters/root:tmc", TLSClientConfig: restclient.TLSClientConfig{Insecure: true}},
-		ExportName: "tmc.kcp.io", PathPrefix: "/services/tmc", StartGrace: 10 * time.Second, PublishEndpoints: true,
+		ExportName: "tmc.kcp.io", WorkloadExportName: "kubernetes", PathPrefix: "/services/tmc", StartGrace: 10 * time.Second, PublishEndpoints: true,
 		Election: Election{Enabled: election, LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: time.Second},
 		Clock:    clock.RealClock{}, Metrics: metrics.NewKubeRegistry(),
 	}

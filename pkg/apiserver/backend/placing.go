@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/apiserver"
 	"github.com/kcp-dev/tmc/pkg/controller/detach"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
@@ -28,6 +31,9 @@ import (
 // firstReportsGrace is how long the first statuses of placements may take once members are known.
 const firstReportsGrace = 10 * time.Second
 
+// settleGrace is how long decisions wait for the copies on members to be looked at. Edits of what is placed do not wait.
+const settleGrace = 5 * time.Second
+
 // placing are the parts that place workloads and keep their copies.
 type placing struct {
 	workloads *kcp.Workloads
@@ -37,13 +43,14 @@ type placing struct {
 	sync      *sync.Controller
 	report    *report.Controller
 	detach    *detach.Controller
-	// started is closed once members are known: before, a Placement would be decided as if there were none.
-	started chan struct{}
+	// started is closed once members are known: before, nothing could be said of their copies. settled is closed once
+	// their copies have been looked at: before, a Placement would be said to have none.
+	started, settled chan struct{}
 }
 
 func (p *parts) makeWorkloads(metrics *kcp.Metrics) error {
 	var err error
-	p.placing.started = make(chan struct{})
+	p.placing.started, p.placing.settled = make(chan struct{}), make(chan struct{})
 	p.placing.workloads, err = kcp.NewWorkloads(kcp.Config{
 		ProviderConfig: p.config.Provider,
 		ExportName:     p.config.WorkloadExportName,
@@ -151,17 +158,17 @@ func (p *parts) placingComponents() []apiserver.Component {
 	w := &p.placing
 	return []apiserver.Component{
 		{Name: "workloads", Run: w.workloads.Run},
-		{Name: "schedule", Run: p.onceStarted(w.schedule.Run)},
-		{Name: "sync", Run: p.onceStarted(w.sync.Run)},
-		{Name: "detach", Run: p.onceStarted(w.detach.Run)},
+		{Name: "schedule", Run: once(w.settled, w.schedule.Run)},
+		{Name: "sync", Run: once(w.started, w.sync.Run)},
+		{Name: "detach", Run: once(w.started, w.detach.Run)},
 		{Name: "report", Run: endless(w.report.Run)},
 	}
 }
 
-func (p *parts) onceStarted(run func(context.Context)) func(context.Context) error {
+func once(begin <-chan struct{}, run func(context.Context)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
-		case <-p.placing.started:
+		case <-begin:
 			run(ctx)
 		case <-ctx.Done():
 		}
@@ -178,10 +185,34 @@ func (p *parts) startPlacing(ctx context.Context) {
 		return
 	}
 	close(w.started)
+	settleBy := p.config.Clock.Now().Add(settleGrace)
+	if !p.until(ctx, func() bool { return p.settled() || p.config.Clock.Now().After(settleBy) }) {
+		return
+	}
+	close(w.settled)
 	w.schedule.EnqueueAll()
 	if p.until(ctx, func() bool { return p.reported() || late() }) {
 		w.store.MarkSynced()
 	}
+}
+
+// settled says whether the copies on every member that answers have been looked at.
+func (p *parts) settled() bool {
+	for _, registration := range p.set.Registrations().List() {
+		key := workspace.Key{Workspace: logicalcluster.From(registration), Name: registration.Name}
+		state, running := p.fleet.State(key)
+		if !running {
+			continue
+		}
+		reachable := meta.FindStatusCondition(state.Conditions, tmcv1alpha1.ConditionReachable)
+		if reachable == nil || reachable.Reason == tmcv1alpha1.ReasonPending {
+			return false
+		}
+		if _, certain := p.placing.sync.On(key); reachable.Status == metav1.ConditionTrue && !certain {
+			return false
+		}
+	}
+	return p.placing.sync.Len() == 0
 }
 
 // reported says whether every Placement that is still there has its status in the view.

@@ -24,6 +24,7 @@ import (
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/crashpoint"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -134,7 +135,9 @@ func (c *Controller) patch(ctx context.Context, registration *tmcv1alpha1.Cluste
 	if err != nil {
 		return fmt.Errorf("encoding the finalizers of registration %s: %w", key, err)
 	}
+	crashpoint.Hit(crashpoint.BeforeDetach)
 	err = c.config.Metadata.PatchMetadata(ctx, key, patch)
+	crashpoint.Hit(crashpoint.AfterDetach)
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
 		return nil // it is gone or another one by now, and the next event tells so

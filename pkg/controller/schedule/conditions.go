@@ -50,12 +50,16 @@ func (c *Controller) conditions(p *tmcv1alpha1.Placement, before []metav1.Condit
 }
 
 func scheduledVerdict(after *decided) verdict {
+	// What another Placement has runs there, which is no fault of this one.
+	unplaced := slices.DeleteFunc(slices.Clone(after.lost), func(lost tmcv1alpha1.UnplacedObject) bool {
+		return lost.Reason == tmcv1alpha1.ReasonPlacedByOther
+	})
 	switch {
-	case after.outcome.Satisfied && len(after.lost) > 0:
-		lost := after.lost[0]
+	case after.outcome.Satisfied && len(unplaced) > 0:
+		lost := unplaced[0]
 		return verdict{
 			metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced,
-			fmt.Sprintf("%d selected objects are not placed; %s %s: %s", len(after.lost), lost.Kind, lost.Name, lost.Message),
+			fmt.Sprintf("%d selected objects are not placed; %s %s: %s", len(unplaced), lost.Kind, lost.Name, lost.Message),
 		}
 	case after.outcome.Satisfied:
 		return verdict{metav1.ConditionTrue, orElse(after.outcome.Reason, tmcv1alpha1.ReasonScheduled), after.outcome.Message}
@@ -78,6 +82,8 @@ func synchronizedVerdict(p *tmcv1alpha1.Placement, after *decided, progress Prog
 		return verdict{metav1.ConditionFalse, orElse(progress.Reason, tmcv1alpha1.ReasonApplyFailed), progress.Problem}
 	case len(after.stored.Decisions) == 0 && progress.Desired == 0:
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
+	case progress.Away != "":
+		return away(progress.Away)
 	case progress.Synced < progress.Desired:
 		// No numbers: a condition that changed with each copy would be written with each copy.
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonSyncing, "copies are being brought up to date; the PlacementStatus says which"}
@@ -94,10 +100,19 @@ func availableVerdict(after *decided, progress Progress) verdict {
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
 	case progress.Degraded != "":
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonDegraded, progress.Degraded}
+	case progress.Away != "":
+		return away(progress.Away)
 	case progress.Ready < progress.Desired:
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonProgressing, "copies are on their way to be healthy; the PlacementStatus says which"}
 	default:
 		return verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonAvailable, "every copy is healthy"}
+	}
+}
+
+func away(member string) verdict {
+	return verdict{
+		metav1.ConditionUnknown, tmcv1alpha1.ReasonMemberUnreachable,
+		"member " + member + " cannot be reached; what runs there goes on, as far as it can",
 	}
 }
 

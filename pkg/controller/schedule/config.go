@@ -74,6 +74,8 @@ type Progress struct {
 	Problem, Reason string
 	// Degraded describes the first copy that is degraded.
 	Degraded string
+	// Away names the first member that has copies and cannot be reached.
+	Away string
 	// Occupied are the names of the members that have copies, chosen or not.
 	Occupied map[string]bool
 }

@@ -20,6 +20,7 @@ import (
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/crashpoint"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/placement"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -56,10 +57,15 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 func (c *Controller) known(p *tmcv1alpha1.Placement) *decided {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if last, found := c.decided[keyOf(p)]; found && last.uid == p.UID && last.version == p.ResourceVersion {
+	last, found := c.decided[keyOf(p)]
+	switch {
+	case !found || last.uid != p.UID:
+		return &decided{uid: p.UID, stored: p.Status}
+	case last.version == p.ResourceVersion:
 		return last
+	default:
+		return &decided{uid: p.UID, stored: p.Status, outcome: last.outcome, rejected: last.rejected, lost: last.lost}
 	}
-	return &decided{uid: p.UID, stored: p.Status}
 }
 
 func (c *Controller) keep(key workspace.Key, before, after *decided) {
@@ -218,7 +224,9 @@ func (c *Controller) write(ctx context.Context, key workspace.Key, p *tmcv1alpha
 	if err != nil {
 		return fmt.Errorf("encoding the status of placement %s: %w", key, err)
 	}
+	crashpoint.Hit(crashpoint.BeforeDecision)
 	err = c.config.Status.PatchStatus(ctx, key, patch)
+	crashpoint.Hit(crashpoint.AfterDecision)
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
 		return nil // it is gone or another one by now, and the next event tells so

@@ -65,6 +65,9 @@ func (l *ledger) set(placement workspace.Key, amounts map[workspace.Key]corev1.R
 			held[placement] = before
 		case !now.Before(before.until):
 			delete(held, placement)
+			if len(held) == 0 {
+				delete(l.promises, member)
+			}
 			changed = append(changed, member)
 			continue
 		}

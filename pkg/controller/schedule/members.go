@@ -88,6 +88,9 @@ func (r *roster) set(registration workspace.Key, entries []view.Entry) []logical
 	for _, row := range before {
 		if !slices.Contains(after, row) && r.byTenant[row.Workspace][row.Name] == registration {
 			delete(r.byTenant[row.Workspace], row.Name)
+			if len(r.byTenant[row.Workspace]) == 0 {
+				delete(r.byTenant, row.Workspace)
+			}
 			differing[row.Workspace] = struct{}{}
 		}
 	}

@@ -36,6 +36,9 @@ const (
 	DefaultWritesPerMember = 8
 )
 
+// takeBackGrace is how long copies stay on a member that the workspace does not see any more.
+const takeBackGrace = 5 * time.Second
+
 // Key names an object of a workspace.
 type Key struct {
 	Resource schema.GroupResource

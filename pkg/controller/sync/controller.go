@@ -47,6 +47,9 @@ func (c *Controller) Run(ctx context.Context) {
 	c.lanes.close()
 }
 
+// Len returns how many objects wait to be looked at.
+func (c *Controller) Len() int { return c.engine.Len() }
+
 // wrote takes in the outcome of a write, in the member's lane.
 func (c *Controller) wrote(member workspace.Key, key Key, o outcome) {
 	c.states.report(key, member, o)
@@ -83,7 +86,9 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	gr := gvr.GroupResource()
 	if gr == namespaces().GroupResource() {
 		if key, ok := namespaceOf(live); ok {
-			c.states.locate(key, member, !gone)
+			if _, first := c.states.locate(key, member, !gone); first || gone {
+				c.config.OnCopies(member)
+			}
 			c.engine.Add(key)
 		}
 		return

@@ -98,6 +98,10 @@ func (p *pass) create(member workspace.Key, t target, row *Row, next task) {
 		p.later(state.waitUntil)
 		return
 	}
+	if p.finished() {
+		row.Object.Synced, row.Object.SyncedGeneration, row.Object.Health = metav1.ConditionTrue, next.generation, tmcv1alpha1.HealthHealthy
+		return
+	}
 	row.Object.Synced, row.Object.Health = metav1.ConditionFalse, tmcv1alpha1.HealthProgressing
 	if missing, waits := p.lacks(member); waits {
 		row.explain(tmcv1alpha1.ReasonSyncing, "waiting until "+missing+" is on the member")
@@ -106,6 +110,22 @@ func (p *pass) create(member workspace.Key, t target, row *Row, next task) {
 	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being made")
 	next.desired = p.withReplicas(t, next.desired, nil)
 	p.hand(member, row, next)
+}
+
+// finished reports whether the object is a Job that has run: its copies may be cleaned up on the members, and must not
+// run again.
+func (p *pass) finished() bool {
+	if p.key.Resource != (schema.GroupResource{Group: "batch", Resource: "jobs"}) {
+		return false
+	}
+	conditions, _, _ := unstructured.NestedSlice(p.upstream.Object, "status", "conditions") // what is no list says nothing
+	for _, each := range conditions {
+		condition, _ := each.(map[string]any)
+		if condition["status"] == string(metav1.ConditionTrue) && (condition["type"] == "Complete" || condition["type"] == "Failed") {
+			return true
+		}
+	}
+	return false
 }
 
 // lacks returns something that the object refers to, which exists in the workspace and is not on the member yet.

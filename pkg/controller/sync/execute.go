@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/crashpoint"
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -21,7 +22,9 @@ func namespaces() schema.GroupVersionResource {
 // execute carries out one task. It runs in the member's lane.
 func (c *Controller) execute(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error) {
 	if t.desired == nil {
+		crashpoint.Hit(crashpoint.BeforeDelete)
 		err := c.config.Downstream.Delete(ctx, member, t.at, t.uid)
+		crashpoint.Hit(crashpoint.AfterDelete)
 		if err != nil && problemOf(err).NotFound {
 			return nil, nil //nolint:nilnil // nothing is there, as it should be
 		}
@@ -31,20 +34,30 @@ func (c *Controller) execute(ctx context.Context, member workspace.Key, key Key,
 		return nil, err
 	}
 	if t.owned {
-		return c.config.Downstream.Apply(ctx, member, t.at, t.desired, true)
+		return c.update(ctx, member, t)
 	}
 	// Server-side apply merges into what it finds. So look first, and do not force: whoever comes in between wins.
 	live, err := c.config.Downstream.Get(ctx, member, t.at)
 	switch {
 	case err != nil && problemOf(err).NotFound:
-		return c.config.Downstream.Apply(ctx, member, t.at, t.desired, false)
+		crashpoint.Hit(crashpoint.BeforeCreate)
+		live, err = c.config.Downstream.Apply(ctx, member, t.at, t.desired, false)
+		crashpoint.Hit(crashpoint.AfterCreate)
+		return live, err
 	case err != nil:
 		return nil, err
 	case !isCopyOf(live, key.Object):
 		return nil, collision("the member has an object of this name that TMC did not put there; it is left alone. Rename the workspace's object, or have the member's owner remove the other")
 	default:
-		return c.config.Downstream.Apply(ctx, member, t.at, t.desired, true)
+		return c.update(ctx, member, t)
 	}
+}
+
+func (c *Controller) update(ctx context.Context, member workspace.Key, t task) (*unstructured.Unstructured, error) {
+	crashpoint.Hit(crashpoint.BeforeUpdate)
+	live, err := c.config.Downstream.Apply(ctx, member, t.at, t.desired, true)
+	crashpoint.Hit(crashpoint.AfterUpdate)
+	return live, err
 }
 
 // isCopyOf reports whether an object on a member says that it is a copy of an object, and is where that one's copy is.
@@ -64,7 +77,9 @@ func (c *Controller) ensureNamespace(ctx context.Context, member, object workspa
 	live, found := c.config.Downstream.Copy(member, at)
 	if !found {
 		manifest := transform.Namespace(object.Workspace, c.config.Upstream.Path(object.Workspace), object.Namespace, c.config.PodSecurity)
+		crashpoint.Hit(crashpoint.BeforeNamespace)
 		_, err := c.config.Downstream.Create(ctx, member, at, manifest)
+		crashpoint.Hit(crashpoint.AfterNamespace)
 		if err == nil || !problemOf(err).Exists {
 			return err
 		}

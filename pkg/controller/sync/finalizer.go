@@ -15,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/crashpoint"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 )
 
@@ -36,7 +37,10 @@ func (p *pass) mark(ctx context.Context) (stale bool, err error) {
 	if !slices.Contains(finalizers, tmcv1alpha1.SyncFinalizer) {
 		finalizers = append(slices.Clone(finalizers), tmcv1alpha1.SyncFinalizer)
 	}
-	return p.patchMarks(ctx, finalizers, p.placement.Name)
+	crashpoint.Hit(crashpoint.BeforeMark)
+	stale, err = p.patchMarks(ctx, finalizers, p.placement.Name)
+	crashpoint.Hit(crashpoint.AfterMark)
+	return stale, err
 }
 
 // release takes our finalizer off once no member has a copy any more, or those that may have one have been away for too
@@ -60,7 +64,9 @@ func (p *pass) release(ctx context.Context) error {
 		p.leaveBehind(ctx)
 	}
 	finalizers := slices.DeleteFunc(slices.Clone(p.upstream.GetFinalizers()), func(name string) bool { return name == tmcv1alpha1.SyncFinalizer })
+	crashpoint.Hit(crashpoint.BeforeRelease)
 	_, err := p.patchMarks(ctx, finalizers, "")
+	crashpoint.Hit(crashpoint.AfterRelease)
 	return err
 }
 
@@ -85,7 +91,11 @@ func (p *pass) givesUp() bool {
 }
 
 func (p *pass) forced() bool {
-	return p.upstream.GetAnnotations()[tmcv1alpha1.ForceDetachAnnotation] == tmcv1alpha1.ForceDetachValue
+	if p.upstream.GetAnnotations()[tmcv1alpha1.ForceDetachAnnotation] == tmcv1alpha1.ForceDetachValue {
+		return true
+	}
+	placement, found := p.c.config.Decisions.PlacementOf(p.key.Resource, p.upstream)
+	return found && placement.Annotations[tmcv1alpha1.ForceDetachAnnotation] == tmcv1alpha1.ForceDetachValue
 }
 
 // leaveBehind records the copies that are given up. They are removed when their members return, since their origin is

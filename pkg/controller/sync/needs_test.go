@@ -57,6 +57,8 @@ func TestDependenciesComeFirstAndLeaveLast(t *testing.T) {
 	}
 	w.run(west, web)
 	w.wait(time.Minute)
+	w.place("all", "west") // as decided once nothing is left there
+	w.wait(time.Minute)
 	if w.copy(east, web) != nil || w.copy(east, settings) != nil || w.copy(east, shop) != nil {
 		t.Error("something is left on the former member")
 	}
@@ -667,6 +669,12 @@ func TestSummary(t *testing.T) {
 	if got := describe(&Row{Cluster: "a", Object: tmcv1alpha1.PlacedObject{Kind: "Job", Name: "x"}}); got != "Job x on member a" {
 		t.Errorf("got %q", got)
 	}
+	away := row("e", metav1.ConditionUnknown, tmcv1alpha1.HealthUnknown, tmcv1alpha1.ReasonMemberUnreachable, false)
+	w.c.states.publish(web, all, []Row{away})
+	wantDiff(t, "away", "e", w.c.Summary(all).Away)
+	if w.c.Len() != 0 {
+		t.Error("something waits")
+	}
 	problem := problemOf(errors.New("secret detail"))
 	if problem.Error() == "secret detail" || problem.Reason != tmcv1alpha1.ReasonApplyFailed {
 		t.Errorf("a tenant is told %q", problem)
@@ -790,5 +798,89 @@ func (b *busy) Create(ctx context.Context, member workspace.Key, _ Location, obj
 		return object, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// A Job that has run is not run again because somebody cleaned up its copies.
+func TestFinishedJobIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"Complete", "Failed"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			job := Key{Resource: jobsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "once"}}
+			w.put(job, "Job", map[string]any{"spec": map[string]any{}})
+			w.place("all", "east")
+			w.settle()
+			condition := map[string]any{"type": end, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+			w.edit(east, job, func(u *unstructured.Unstructured) {
+				u.Object["status"] = map[string]any{"succeeded": int64(1), "conditions": []any{condition}}
+			})
+			w.wait(time.Second)
+			delete(w.members[east].truth, w.at(job))
+			w.took()
+			w.wait(time.Minute)
+			wantDiff(t, "writes", []string(nil), w.took())
+			wantDiff(t, "rows", []string{"east True Healthy"}, w.rows(job))
+		})
+	}
+	// One that has not run is made anew.
+	w := newWorld(t)
+	job := Key{Resource: jobsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "once"}}
+	w.put(job, "Job", map[string]any{"spec": map[string]any{}, "status": map[string]any{"conditions": []any{"x", map[string]any{"type": "Complete", "status": "False"}}}})
+	w.place("all", "east")
+	w.wait(time.Second)
+	delete(w.members[east].truth, w.at(job))
+	w.wait(time.Minute)
+	if w.copy(east, job) == nil {
+		t.Error("it is not on the member")
+	}
+}
+
+// What another workspace lends no more is left, replaced or not; a member of one's own is not.
+func TestMemberThatIsNotLentAnyMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lent := workspace.Key{Workspace: "globex", Name: "far"}
+	w.join(lent)
+	w.deployment(1, image("nginx"))
+	w.place("all", "far")
+	w.settle()
+	delete(w.names, "far")
+	w.c.Enqueue(web.Resource, web.Object)
+	w.wait(takeBackGrace - time.Second)
+	if w.copy(lent, web) == nil {
+		t.Fatal("the copy went at once")
+	}
+	w.names["far"] = lent
+	w.c.Enqueue(web.Resource, web.Object)
+	w.settle()
+	delete(w.names, "far")
+	w.c.Enqueue(web.Resource, web.Object)
+	w.wait(takeBackGrace - time.Second)
+	if w.copy(lent, web) == nil {
+		t.Fatal("the time before it was lent again counts")
+	}
+	w.wait(time.Minute)
+	if w.copy(lent, web) != nil {
+		t.Error("the copy is still there")
+	}
+}
+
+// A forced detach may be asked for of all objects of a Placement.
+func TestForcedDetachOfAPlacement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	p := w.place("all", "east")
+	w.settle()
+	w.members[east].away = true
+	w.remove(web)
+	w.settle()
+	p.Annotations[tmcv1alpha1.ForceDetachAnnotation] = tmcv1alpha1.ForceDetachValue
+	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.settle()
+	if w.objects[web] != nil {
+		t.Error("the object is held")
 	}
 }

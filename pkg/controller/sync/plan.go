@@ -150,6 +150,9 @@ func (p *pass) planDependencies() {
 		if p.owner == (workspace.Key{}) && len(members) > 0 {
 			p.owner = p.c.states.ownerOf(workloads)
 		}
+		if p.placement == nil {
+			p.suspended = slices.ContainsFunc(workloads, p.c.isSuspended)
+		}
 	}
 	reach := map[workspace.Key]string{}
 	for member, t := range p.wanted {
@@ -175,6 +178,16 @@ func (c *Controller) require(key Key, needs sets.Set[Key], reach map[workspace.K
 	}
 }
 
+// isSuspended reports whether the Placement of a workload keeps members as they are.
+func (c *Controller) isSuspended(workload Key) bool {
+	found, exists := c.config.Upstream.Find(workload.Resource, workload.Object)
+	if !exists {
+		return false
+	}
+	placement, placed := c.config.Decisions.PlacementOf(workload.Resource, found)
+	return placed && placement.Spec.Suspension != nil && placement.Spec.Suspension.Dispatching
+}
+
 // planLeftovers keeps copies on members that are not chosen any more until the others are available, as long as the
 // object is to run at all.
 func (p *pass) planLeftovers() {
@@ -183,10 +196,41 @@ func (p *pass) planLeftovers() {
 		return
 	}
 	for _, member := range p.c.states.membersWith(p.key) {
-		if _, wants := p.wanted[member]; !wants {
+		if _, wants := p.wanted[member]; wants {
+			p.object.copyOf(member).unseenSince = time.Time{}
+		} else if !p.takenBack(member) {
 			p.staying[member] = p.nameOf(member)
 		}
 	}
+}
+
+// takenBack reports whether a member is not lent to the workspace any more: then its copies go, replaced or not. A
+// while is waited, since who sees what is put together from several sources.
+func (p *pass) takenBack(member workspace.Key) bool {
+	state := p.object.copyOf(member)
+	if member.Workspace == p.ws().Workspace || p.sees(member) {
+		state.unseenSince = time.Time{}
+		return false
+	}
+	now := p.c.config.Clock.Now()
+	if state.unseenSince.IsZero() {
+		state.unseenSince = now
+	}
+	due := state.unseenSince.Add(takeBackGrace)
+	if now.Before(due) {
+		p.later(due)
+		return false
+	}
+	return true
+}
+
+func (p *pass) sees(member workspace.Key) bool {
+	for _, key := range p.c.config.Decisions.Members(p.ws().Workspace) {
+		if key == member {
+			return true
+		}
+	}
+	return false
 }
 
 // nameOf returns the name by which the workspace knows a member. A member that it does not see any more has the name of

@@ -57,6 +57,8 @@ type copyState struct {
 	failedHash string
 	retryAt    time.Time
 	failures   int
+	// unseenSince is since when the workspace does not see the member any more.
+	unseenSince time.Time
 }
 
 // states keeps what is remembered, and the indexes over it.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/crashpoint"
 	"github.com/kcp-dev/tmc/pkg/rollup"
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -48,7 +49,9 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encoding the status of %s: %w", p.key, err)
 	}
+	crashpoint.Hit(crashpoint.BeforeStatus)
 	err = p.c.config.Upstream.PatchStatus(ctx, p.key.Resource, p.key.Object, patch)
+	crashpoint.Hit(crashpoint.AfterStatus)
 	if err != nil && isStatus(err) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
 		return nil // gone, or another one by now
 	}

@@ -23,6 +23,8 @@ type Summary struct {
 	Desired, Synced, Ready, Failed int32
 	// Problem describes the first copy that a member refused, with its reason, and Degraded the first that is degraded.
 	Problem, Reason, Degraded string
+	// Away names the first member that has copies and cannot be reached.
+	Away string
 	// Occupied are the names of the members that have, or may have, copies.
 	Occupied map[string]bool
 }
@@ -67,6 +69,8 @@ func (s *Summary) add(row *Row) {
 		if s.Problem == "" {
 			s.Reason, s.Problem = object.Reason, describe(row)
 		}
+	case object.Reason == tmcv1alpha1.ReasonMemberUnreachable && s.Away == "":
+		s.Away = row.Cluster
 	case object.Health == tmcv1alpha1.HealthDegraded:
 		s.Failed++
 		if s.Degraded == "" {

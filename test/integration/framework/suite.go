@@ -27,7 +27,9 @@ const (
 	MemberTimeout = 90 * time.Second
 	// coverDirVariable names the directory for coverage counters; without it none are written.
 	coverDirVariable = "TMC_COVERDIR"
-	shards           = 2
+	// DetachAfter is how long a deletion waits for a member that cannot be reached.
+	DetachAfter = 20 * time.Second
+	shards      = 2
 )
 
 // Options say what the suite needs.
@@ -87,10 +89,10 @@ func (s *Suite) start(ctx context.Context, o Options) error {
 	return s.Acme.Client.awaitReady(ctx, o.Registered)
 }
 
-// build builds the server with coverage counters.
+// build builds the server with coverage counters, and with the points at which a test can make it die.
 func (s *Suite) build(ctx context.Context) error {
 	s.binary = filepath.Join(s.dir, "tmc-apiserver")
-	args := []string{"build", "-o", s.binary}
+	args := []string{"build", "-tags=crashpoints", "-o", s.binary}
 	if s.cover != "" {
 		args = append(args, "-cover", "-covermode=atomic", "-coverpkg=github.com/kcp-dev/tmc/...")
 	}
@@ -102,7 +104,7 @@ func (s *Suite) build(ctx context.Context) error {
 }
 
 func (s *Suite) tmcOptions() env.TMCOptions {
-	return env.TMCOptions{Binary: s.binary, GOCOVERDIR: s.cover}
+	return env.TMCOptions{Binary: s.binary, GOCOVERDIR: s.cover, ExtraArgs: []string{"--detach-after=" + DetachAfter.String()}}
 }
 
 func (s *Suite) envDir() string { return filepath.Join(s.dir, "env") }

@@ -83,7 +83,7 @@ func (o *Options) addMemberFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addSyncFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Sync.DetachAfter, "detach-after", o.Sync.DetachAfter,
-		"How long the deletion of an object waits for a member that cannot be reached. What is left there is removed when the member returns.")
+		"How long the deletion of an object waits for a member that cannot be reached, and that of a ClusterRegistration for its copies to go. What is left on a member is removed when it returns.")
 	fs.StringVar(&o.Sync.PodSecurity, "pod-security-level", o.Sync.PodSecurity,
 		"Pod Security level that members are told to enforce in the namespaces of workspaces: privileged, baseline or restricted.")
 }
