@@ -30,7 +30,7 @@ type kcp struct {
 func connect(admin *rest.Config) (*kcp, error) {
 	config := rest.CopyConfig(admin)
 	config.UserAgent = rest.DefaultKubernetesUserAgent() + " tmc-init"
-	config.QPS, config.Burst = 50, 100
+	config.QPS = -1 // some dozens of requests, one after the other
 	base, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's address of the kubeconfig: %w", err)

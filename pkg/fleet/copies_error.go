@@ -19,8 +19,16 @@ import (
 	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
-// maxSaid is how many characters of a member's own message are passed on.
-const maxSaid = 512
+const (
+	// maxSaid is how many characters of a member's own message are passed on.
+	maxSaid = 384
+	// maxEnd is how many of them are its end, if it is longer: before that, API servers quote the whole value that they
+	// do not like, and at the end they say what is wrong with it.
+	maxEnd   = 128
+	ellipsis = "..."
+	// tooLong is the cause that validation names, for which apimachinery has no constant of this type.
+	tooLong metav1.CauseType = "FieldValueTooLong"
+)
 
 // CallError is why a read or write of a copy did not succeed.
 type CallError struct {
@@ -124,9 +132,18 @@ func refusal(c *call, response *http.Response, body []byte, token string) *CallE
 		if token != "" {
 			said = strings.ReplaceAll(said, token, "[redacted]")
 		}
-		result.Message += ": " + transform.PrintableMessage(said, maxSaid)
+		result.Message += ": " + transform.PrintableMessage(withoutMiddle(said), maxSaid)
 	}
 	return result
+}
+
+// withoutMiddle shortens a message to its beginning and its end.
+func withoutMiddle(said string) string {
+	if len(said) <= maxSaid {
+		return said
+	}
+	begin, end := said[:maxSaid-maxEnd-len(ellipsis)], said[len(said)-maxEnd:]
+	return strings.ToValidUTF8(begin, "") + ellipsis + strings.ToValidUTF8(end, "")
 }
 
 // adviceOn says what can be done.
@@ -175,6 +192,8 @@ func reasonOf(c *call, code int, status *memberStatus) string {
 func reasonOfContent(code int, status *memberStatus) string {
 	switch {
 	case status.says("request is too large", "trying to send message larger than max"): // of etcd
+		return tmcv1alpha1.ReasonTooLarge
+	case status.caused(tooLong) && status.says("may not be more than"): // all data or all annotations together
 		return tmcv1alpha1.ReasonTooLarge
 	case code < 500 && deniedByAdmission(status):
 		return tmcv1alpha1.ReasonMemberDenied

@@ -43,6 +43,8 @@ func TestCallErrors(t *testing.T) {
 		"race":         {409, metav1.Status{Reason: metav1.StatusReasonConflict, Message: "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified"}, tmcv1alpha1.ReasonApplyFailed},
 		"too large":    {413, metav1.Status{Message: "Request entity too large: limit is 3145728"}, tmcv1alpha1.ReasonTooLarge},
 		"etcd's limit": {500, metav1.Status{Message: "etcdserver: request is too large"}, tmcv1alpha1.ReasonTooLarge},
+		"annotations":  {422, metav1.Status{Message: "metadata.annotations: Too long: may not be more than 262144 bytes", Details: details("FieldValueTooLong")}, tmcv1alpha1.ReasonTooLarge},
+		"long name":    {422, metav1.Status{Message: "metadata.name: Too long: must be no more than 63 bytes", Details: details("FieldValueTooLong")}, tmcv1alpha1.ReasonInvalidOnMember},
 		"invalid":      {422, metav1.Status{Reason: metav1.StatusReasonInvalid, Message: "spec.replicas: Invalid value: -1", Details: details(metav1.CauseTypeFieldValueInvalid)}, tmcv1alpha1.ReasonInvalidOnMember},
 		"bad":          {400, metav1.Status{Message: "cannot unmarshal"}, tmcv1alpha1.ReasonInvalidOnMember},
 		"unknown":      {500, metav1.Status{Message: "failed to create typed patch object: .spec.new: field not declared in schema"}, tmcv1alpha1.ReasonInvalidOnMember},
@@ -97,6 +99,25 @@ func TestSEC17MessagesOfMembersAreBoundedAndPrintable(t *testing.T) {
 	_, err := h.Apply(t.Context(), east, keyOf(deployments, "web"), newCopy(deployments, "web", "one"), true)
 	message := checkCallError(t, err, tmcv1alpha1.ReasonInvalidOnMember, `[redacted]\x1b[2J\n\u202e`).Message
 	if strings.Contains(message, memberToken) || strings.ContainsAny(message, "\x1b\n\u202e") || utf8.RuneCountInString(message) > 600 {
+		t.Errorf("message = %q", message)
+	}
+}
+
+// API servers quote the value that they do not like, however large it is, and then say what is wrong with it.
+func TestLongMessagesKeepTheirEnd(t *testing.T) {
+	t.Parallel()
+	member := newFakeMember(t)
+	h := runCopies(t, fast(), deployments)
+	h.Ensure(east, member.connection())
+	h.waitSynced(deployments)
+	member.answer(onlyWrites(func(w http.ResponseWriter, _ *http.Request) {
+		answerStatus(w, http.StatusUnprocessableEntity, metav1.Status{
+			Message: "Job.batch \"pi\" is invalid: spec.template: Invalid value: " + strings.Repeat("é", 10_000) + ": field is immutable",
+		})
+	}))
+	_, err := h.Apply(t.Context(), east, keyOf(deployments, "web"), newCopy(deployments, "web", "one"), true)
+	message := checkCallError(t, err, tmcv1alpha1.ReasonImmutableField, "spec.template: Invalid value: é").Message
+	if !strings.HasSuffix(message, "é: field is immutable") || utf8.RuneCountInString(message) > 512 {
 		t.Errorf("message = %q", message)
 	}
 }

@@ -29,10 +29,13 @@ type object struct{ namespace, name string }
 
 func (o object) String() string { return o.namespace + "/" + o.name }
 
-// onMembers is what the object's copies are called.
-func (o object) onMembers() string {
-	return transform.NamespaceName(logicalcluster.Name(stage.tenant.Cluster), o.namespace) + "/" + o.name
+// memberNamespace is the namespace that the object's copies are in.
+func (o object) memberNamespace() string {
+	return transform.NamespaceName(logicalcluster.Name(stage.tenant.Cluster), o.namespace)
 }
+
+// onMembers is what the object's copies are called.
+func (o object) onMembers() string { return o.memberNamespace() + "/" + o.name }
 
 // deploymentOf is a workload of usual make. It has no replicas unless the benchmark is about their pods: on one machine
 // the members' own work for thousands of pods would be all that is measured.

@@ -38,8 +38,8 @@ func (r *readiness) take(ready int64) int {
 
 // BenchmarkStatus is the time from the event of a member's Deployment whose count of ready replicas differs to the event
 // of the workspace's Deployment with that count, and to that of the view, on a watch through kcp. The one pod of the
-// Deployment is made ready and not ready in turns; its kubelet is played. The member's own controllers, from the pod to
-// the Deployment's status, are not in the figure.
+// Deployment is made not ready and ready again in turns. The member's own controllers, from the pod to the Deployment's
+// status, are not in the figure.
 func BenchmarkStatus(b *testing.B) {
 	idle(b)
 	o := object{"status", "web"}
@@ -74,7 +74,7 @@ func readyPod(b *testing.B, o object) string {
 		return int(count), err == nil
 	})
 	ready.await(b, o.String(), 1)
-	namespace, _, _ := splitName(o)
+	namespace := o.memberNamespace()
 	pods, err := memberClient(b, member).CoreV1().Pods(namespace).List(b.Context(), metav1.ListOptions{LabelSelector: "app=" + o.name})
 	if err != nil || len(pods.Items) != 1 {
 		b.Fatalf("listing the pod: %v", err)
@@ -82,22 +82,16 @@ func readyPod(b *testing.B, o object) string {
 	return pods.Items[0].Name
 }
 
-func splitName(o object) (namespace, name string, full string) {
-	full = o.onMembers()
-	name = o.name
-	return full[:len(full)-len(name)-1], name, full
-}
-
-// setReady plays the kubelet of a pod.
+// setReady says of a pod what its kubelet would. The one that is played may make it ready first, which is as good.
 func setReady(b *testing.B, o object, pod string, ready bool) {
 	b.Helper()
 	status := metav1.ConditionFalse
 	if ready {
 		status = metav1.ConditionTrue
 	}
-	patch := fmt.Sprintf(`{"status":{"conditions":[{"type":"Ready","status":%q,"lastTransitionTime":%q}]}}`, status, time.Now().UTC().Format(time.RFC3339))
-	namespace, _, _ := splitName(o)
-	if _, err := memberClient(b, member).CoreV1().Pods(namespace).Patch(b.Context(), pod, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}, "status"); err != nil {
+	patch := fmt.Appendf(nil, `{"status":{"conditions":[{"type":"Ready","status":%q,"lastTransitionTime":%q}]}}`, status, time.Now().UTC().Format(time.RFC3339))
+	pods := memberClient(b, member).CoreV1().Pods(o.memberNamespace())
+	if _, err := pods.Patch(b.Context(), pod, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -106,7 +100,7 @@ func setReady(b *testing.B, o object, pod string, ready bool) {
 func observeReadiness(b *testing.B, o object) (downstream, upstream, rows *sightings) {
 	b.Helper()
 	var below, above, shown readiness
-	downstream = observe(b, member, watchCopies(b, member), func(seen runtime.Object) (string, int, bool) {
+	downstream = observe(b, member, copiesOf(b, member), func(seen runtime.Object) (string, int, bool) {
 		d, ok := seen.(*appsv1.Deployment)
 		if !ok || d.Namespace+"/"+d.Name != o.onMembers() {
 			return "", 0, false

@@ -39,35 +39,67 @@ type sight struct {
 type sightings struct {
 	what string
 
-	mu    sync.Mutex
-	seen  map[string][]sight
-	news  chan struct{} // closed and replaced with each sight
-	ended bool
+	mu   sync.Mutex
+	seen map[string][]sight
+	news chan struct{} // closed and replaced with each sight
 }
 
-// observe starts to note what a watch shows. It must be started before what it is to see happens.
-func observe(b *testing.B, what string, w watch.Interface, read func(runtime.Object) (name string, number int, ok bool)) *sightings {
+// observe starts to note what a watch shows. It must be started before what it is to see happens. A watch that ends is
+// opened again, from the present state on: on a busy machine kcp ends them. What happened meanwhile counts as seen late.
+func observe(b *testing.B, what string, open func() (watch.Interface, error), read func(runtime.Object) (name string, number int, ok bool)) *sightings {
 	b.Helper()
 	s := &sightings{what: what, seen: map[string][]sight{}, news: make(chan struct{})}
-	done := make(chan struct{})
+	first, err := open()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		for event := range w.ResultChan() {
-			at := time.Now()
-			if event.Type != watch.Added && event.Type != watch.Modified {
-				continue
-			}
-			if name, number, ok := read(event.Object); ok {
-				s.note(name, number, at)
-			}
+		for w := first; w != nil; w = s.reopen(open, stop) {
+			s.follow(w, stop, read)
+			w.Stop()
 		}
-		s.end()
 	}()
 	b.Cleanup(func() {
-		w.Stop()
+		close(stop)
 		<-done
 	})
 	return s
+}
+
+// follow notes what a watch shows until it ends.
+func (s *sightings) follow(w watch.Interface, stop <-chan struct{}, read func(runtime.Object) (name string, number int, ok bool)) {
+	for {
+		select {
+		case <-stop:
+			return
+		case event, more := <-w.ResultChan():
+			at := time.Now()
+			switch {
+			case !more || event.Type == watch.Error:
+				return
+			case event.Type == watch.Added, event.Type == watch.Modified:
+				if name, number, ok := read(event.Object); ok {
+					s.note(name, number, at)
+				}
+			}
+		}
+	}
+}
+
+// reopen returns the next watch, or none if nobody wants one any more.
+func (s *sightings) reopen(open func() (watch.Interface, error), stop <-chan struct{}) watch.Interface {
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-time.After(pollInterval):
+		}
+		if w, err := open(); err == nil {
+			return w
+		}
+	}
 }
 
 func (s *sightings) note(name string, number int, at time.Time) {
@@ -82,23 +114,15 @@ func (s *sightings) note(name string, number int, at time.Time) {
 	s.news = make(chan struct{})
 }
 
-func (s *sightings) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	close(s.news)
-	s.news = make(chan struct{})
-}
-
 // find returns when an object was seen with at least that number.
-func (s *sightings) find(name string, number int) (at time.Time, found bool, news <-chan struct{}, ended bool) {
+func (s *sightings) find(name string, number int) (at time.Time, found bool, news <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.IndexFunc(s.seen[name], func(seen sight) bool { return seen.number >= number })
 	if i < 0 {
-		return time.Time{}, false, s.news, s.ended
+		return time.Time{}, false, s.news
 	}
-	return s.seen[name][i].at, true, nil, false
+	return s.seen[name][i].at, true, nil
 }
 
 // await returns when an object was seen with at least that number.
@@ -107,12 +131,9 @@ func (s *sightings) await(b *testing.B, name string, number int) time.Time {
 	timeout := time.NewTimer(placeTimeout)
 	defer timeout.Stop()
 	for {
-		at, found, news, ended := s.find(name, number)
-		switch {
-		case found:
+		at, found, news := s.find(name, number)
+		if found {
 			return at
-		case ended:
-			b.Fatalf("the watch of %s ended", s.what)
 		}
 		select {
 		case <-news:
@@ -127,7 +148,7 @@ func observeMembers(b *testing.B) []*sightings {
 	b.Helper()
 	all := make([]*sightings, 0, memberCount)
 	for _, m := range stage.env.Members() {
-		all = append(all, observe(b, m.Name, watchCopies(b, m.Name), func(object runtime.Object) (string, int, bool) {
+		all = append(all, observe(b, m.Name, copiesOf(b, m.Name), func(object runtime.Object) (string, int, bool) {
 			d, ok := object.(*appsv1.Deployment)
 			if !ok || len(d.Spec.Template.Spec.Containers) == 0 {
 				return "", 0, false
@@ -138,15 +159,14 @@ func observeMembers(b *testing.B) []*sightings {
 	return all
 }
 
-func watchCopies(b *testing.B, name string) watch.Interface {
+// copiesOf opens watches of a member's Deployments that are copies.
+func copiesOf(b *testing.B, name string) func() (watch.Interface, error) {
 	b.Helper()
-	w, err := memberClient(b, name).AppsV1().Deployments(metav1.NamespaceAll).Watch(b.Context(), metav1.ListOptions{
-		LabelSelector: labels.Set{transform.ManagedLabel: transform.ManagedLabelValue}.String(),
-	})
-	if err != nil {
-		b.Fatal(err)
+	all := memberClient(b, name).AppsV1().Deployments(metav1.NamespaceAll)
+	ours := labels.Set{transform.ManagedLabel: transform.ManagedLabelValue}.String()
+	return func() (watch.Interface, error) {
+		return all.Watch(b.Context(), metav1.ListOptions{LabelSelector: ours})
 	}
-	return w
 }
 
 // memberClient speaks protobuf, so that the test takes as little as can be of the machine that it measures.
@@ -182,11 +202,9 @@ func imageNumber(image string) int {
 // too.
 func observeWorkspace(b *testing.B, gvr schema.GroupVersionResource, what string, read func(*unstructured.Unstructured) (number int, ok bool)) *sightings {
 	b.Helper()
-	w, err := tenantDynamic(b).Resource(gvr).Watch(b.Context(), metav1.ListOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return observe(b, fmt.Sprintf("%s of %s", what, gvr.Resource), w, func(object runtime.Object) (string, int, bool) {
+	d := tenantDynamic(b)
+	open := func() (watch.Interface, error) { return d.Resource(gvr).Watch(b.Context(), metav1.ListOptions{}) }
+	return observe(b, fmt.Sprintf("%s of %s", what, gvr.Resource), open, func(object runtime.Object) (string, int, bool) {
 		u, ok := object.(*unstructured.Unstructured)
 		if !ok {
 			return "", 0, false

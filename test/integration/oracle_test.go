@@ -195,6 +195,7 @@ func (o *oracle) check(ctx context.Context) error {
 	for i := range placements.Items {
 		errs = append(errs, o.comparePlacement(ctx, &placements.Items[i], sources)...)
 	}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
 }
@@ -220,10 +221,13 @@ func orphans(copies []held, sources map[types.UID]source) []error {
 	return errs
 }
 
-// emptyNamespaces are namespaces on members that nothing is in, or that are of nothing.
+// emptyNamespaces are namespaces on members that nothing is in, or that are of nothing, and that are not being removed.
 func emptyNamespaces(copies, namespaces []held, sources map[types.UID]source) []error {
 	var errs []error
 	for _, found := range namespaces {
+		if found.object.GetDeletionTimestamp() != nil {
+			continue // members take some seconds over that
+		}
 		used := slices.ContainsFunc(copies, func(c held) bool {
 			return c.member == found.member && c.object.GetNamespace() == found.object.GetName()
 		})
@@ -373,5 +377,5 @@ func (o *oracle) comparePlacement(ctx context.Context, placement *unstructured.U
 	if diff := cmp.Diff(want, got); diff != "" {
 		errs = append(errs, fmt.Errorf("the view of placement %s is wrong (-want +got):\n%s", name, diff))
 	}
-	return slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	return errs
 }

@@ -16,6 +16,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -83,12 +84,21 @@ func (r refusals) refused(t *testing.T, kind, name, reason, message string) {
 		}
 		return nil
 	})
-	placed := r.WaitForPlacement(t, name, tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, reason)
-	for _, c := range placed.Status.Conditions {
-		if c.Type == tmcv1alpha1.ConditionSynchronized && (!strings.Contains(c.Message, message) || !strings.Contains(c.Message, r.Members["east"])) {
-			t.Errorf("the condition says %q, want the member and %q", c.Message, message)
+	framework.Eventually(t, "the condition to say the same", framework.MemberTimeout, func(ctx context.Context) error {
+		placed, err := r.Placement(ctx, name)
+		if err != nil {
+			return err
 		}
-	}
+		if err := framework.WantCondition(placed.Status.Conditions, tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, reason); err != nil {
+			return err
+		}
+		// Of several members that refused, the first is named.
+		c := meta.FindStatusCondition(placed.Status.Conditions, tmcv1alpha1.ConditionSynchronized)
+		if !strings.Contains(c.Message, message) || !strings.Contains(c.Message, r.Members["east"]) {
+			return fmt.Errorf("it says %q", c.Message)
+		}
+		return nil
+	})
 	framework.Eventually(t, "an event to say it", framework.MemberTimeout, func(ctx context.Context) error {
 		events, err := r.Upstream.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
 		if err != nil {

@@ -112,7 +112,7 @@ func TestFailingImageIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "failing-image", []string{"east", "west"})
 	tenant.Kubectl.Apply(t, deployment("web", 2))
-	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: [east.failing-image]}"))
+	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: ["+tenant.Members["east"]+"]}"))
 	tenant.WaitForUpstream(t, "web", available(2))
 
 	failed := func(object *unstructured.Unstructured) bool {
@@ -131,7 +131,7 @@ func TestFailingImageIsToldAtOnce(t *testing.T) {
 			if err := framework.Decode(object, view); err != nil {
 				return false
 			}
-			row, err := copyOf(view, "east.failing-image", "Deployment", "web")
+			row, err := copyOf(view, tenant.Members["east"], "Deployment", "web")
 			return err == nil && row.Health == tmcv1alpha1.HealthDegraded && row.Reason == "ProgressDeadlineExceeded"
 		})
 

@@ -84,7 +84,7 @@ func synchronizedVerdict(p *tmcv1alpha1.Placement, after *decided, progress Prog
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
 	case progress.Away != "":
 		return away(progress.Away)
-	case progress.Synced < progress.Desired:
+	case progress.Synced < progress.Desired, awaited(after, progress):
 		// No numbers: a condition that changed with each copy would be written with each copy.
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonSyncing, "copies are being brought up to date; the PlacementStatus says which"}
 	case leaving > 0:
@@ -96,17 +96,22 @@ func synchronizedVerdict(p *tmcv1alpha1.Placement, after *decided, progress Prog
 
 func availableVerdict(after *decided, progress Progress) verdict {
 	switch {
-	case progress.Desired == 0:
+	case progress.Desired == 0 && !awaited(after, progress):
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced, "nothing is placed"}
 	case progress.Degraded != "":
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonDegraded, progress.Degraded}
 	case progress.Away != "":
 		return away(progress.Away)
-	case progress.Ready < progress.Desired:
+	case progress.Ready < progress.Desired, awaited(after, progress):
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonProgressing, "copies are on their way to be healthy; the PlacementStatus says which"}
 	default:
 		return verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonAvailable, "every copy is healthy"}
 	}
+}
+
+// awaited reports whether members were chosen just now, and nothing was looked at yet that goes there.
+func awaited(after *decided, progress Progress) bool {
+	return progress.Desired == 0 && after.stored.SelectedClusters > 0
 }
 
 func away(member string) verdict {

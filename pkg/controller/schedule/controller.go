@@ -28,9 +28,15 @@ type Controller struct {
 	places *byPlace
 	ledger *ledger
 
+	// deciding is held from a look at the members until what was decided is promised: the next one must know of it.
+	deciding sync.Mutex
+
 	mu      sync.RWMutex
 	decided map[workspace.Key]*decided
 }
+
+// workers is how many statuses are written at once.
+const workers = 8
 
 // decided is what is known of one Placement. It is replaced as a whole.
 type decided struct {
@@ -52,8 +58,8 @@ func New(config Config) *Controller {
 		decided: map[workspace.Key]*decided{},
 	}
 	c.engine = engine.New(engine.Config[workspace.Key]{
-		// One worker: what was promised to one Placement must be known when the next one is decided.
-		Name: "schedule", Reconcile: c.Reconcile, Workers: 1, Clock: c.config.Clock, Metrics: c.config.Metrics,
+		// Decisions are made one after the other, but are written together: no Placement waits for another's write.
+		Name: "schedule", Reconcile: c.Reconcile, Workers: workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
 	})
 	return c
 }

@@ -34,9 +34,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		return engine.Result{}, nil
 	}
 	before := c.known(p)
-	selected := c.selectionOf(p)
-	after := c.decide(p, before, selected)
-	again := c.promise(p, after, selected)
+	after, again := c.decideNext(p, before)
 	if !c.config.Leader.IsLeader() || equality.Semantic.DeepEqual(before.stored, after.stored) {
 		after.stored, after.version = before.stored, before.version
 		c.keep(key, before, after)
@@ -51,6 +49,15 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		klog.FromContext(ctx).V(2).Info("Decided placement", logkey.Object, key, "members", namesOf(after.stored.Decisions))
 	}
 	return engine.Result{After: again}, nil
+}
+
+// decideNext decides a Placement and promises it what it needs, after all that were decided before.
+func (c *Controller) decideNext(p *tmcv1alpha1.Placement, before *decided) (after *decided, again time.Duration) {
+	selected := c.selectionOf(p)
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	after = c.decide(p, before, selected)
+	return after, c.promise(p, after, selected)
 }
 
 // known returns what is known of a Placement: what was written last, or what is stored.

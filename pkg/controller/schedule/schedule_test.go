@@ -687,7 +687,7 @@ func TestVerdicts(t *testing.T) {
 		"no reason":   {Progress{Desired: 2, Problem: "x"}, "False ApplyFailed", "False Progressing", "False ApplyFailed"},
 		"all is well": {Progress{Desired: 2, Synced: 2, Ready: 2}, "True Synchronized", "True Available", "True Ready"},
 		"away":        {Progress{Desired: 2, Synced: 1, Ready: 1, Away: "east"}, "Unknown MemberUnreachable", "Unknown MemberUnreachable", "Unknown MemberUnreachable"},
-		"nothing yet": {Progress{}, "True Synchronized", "False NothingPlaced", "False NothingPlaced"},
+		"nothing yet": {Progress{}, "False Syncing", "False Progressing", "False Syncing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,8 @@
 package sync
 
 import (
+	"slices"
+
 	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -42,8 +44,8 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		if c.states.inUse(member, ws.String(), name) {
 			continue
 		}
-		if !c.knows(member) {
-			again.After = soonest(again.After, doubtPause) // what is in it has not been read
+		if !c.knows(member) || c.unlooked(ws, name) {
+			again.After = soonest(again.After, doubtPause) // what is in it has not been read, or what is to be in it
 			continue
 		}
 		if o, done := outcomes[member]; done {
@@ -57,6 +59,35 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		c.lanes.submit(member, key, task{at: at, uid: live.GetUID()})
 	}
 	return again
+}
+
+// unlooked reports whether a namespace has an object that no pass was made over, as after a start: it may have to be where
+// nothing is yet.
+func (c *Controller) unlooked(ws logicalcluster.Name, namespace string) bool {
+	for _, gr := range c.config.Upstream.Kinds() {
+		for _, found := range c.config.Upstream.InNamespace(gr, ws, namespace) {
+			key := Key{Resource: gr, Object: workspace.Key{Workspace: ws, Namespace: namespace, Name: found.GetName()}}
+			if !c.states.wasLookedAt(key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s *states) wasLookedAt(key Key) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.looked.Has(key)
+}
+
+// vacates reports whether an object, with new rows, is not on a member any more that its present ones tell of.
+func (s *states) vacates(key Key, rows []Row) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(s.rows[key], func(before Row) bool {
+		return !slices.ContainsFunc(rows, func(r Row) bool { return r.Member == before.Member })
+	})
 }
 
 // inUse reports whether a member has, or is to have, a copy of an object of a namespace.

@@ -39,6 +39,8 @@ type object struct {
 	status        map[string]any
 	statusVersion string
 	statusAt      time.Time
+	// heldSince is when a status differed first that is not written yet since members are still about to follow.
+	heldSince time.Time
 	// told are the problems that events were sent about.
 	told sets.Set[string]
 }
@@ -80,8 +82,10 @@ type states struct {
 	neededBy map[Key]sets.Set[Key]
 	// reach are the members that a workload is or should be on, for what it needs.
 	reach map[Key]map[workspace.Key]string
-	// heard are the objects whose needs are known, and scaled what autoscalers scale.
+	// heard are the objects whose needs are known, looked those that a whole pass was made over, and scaled what autoscalers
+	// scale.
 	heard  sets.Set[Key]
+	looked sets.Set[Key]
 	scaled map[Key]Key
 }
 
@@ -91,7 +95,7 @@ func newStates() *states {
 		placedBy: map[Key]workspace.Key{}, byPlacement: map[workspace.Key]sets.Set[Key]{},
 		located: map[Key]map[workspace.Key]struct{}{}, needs: map[Key]sets.Set[Key]{}, neededBy: map[Key]sets.Set[Key]{},
 		reach: map[Key]map[workspace.Key]string{}, counts: map[workspace.Key]int{},
-		heard: sets.Set[Key]{}, scaled: map[Key]Key{},
+		heard: sets.Set[Key]{}, looked: sets.Set[Key]{}, scaled: map[Key]Key{},
 	}
 }
 
@@ -176,6 +180,7 @@ func (s *states) membersWith(key Key) []workspace.Key {
 func (s *states) publish(key Key, placement workspace.Key, rows []Row) []workspace.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.looked.Insert(key)
 	before, had := s.placedBy[key]
 	same := had && before == placement && slices.EqualFunc(s.rows[key], rows, sameRow)
 	if same || (!had && placement == workspace.Key{}) {
@@ -282,6 +287,7 @@ func (s *states) forget(key Key) {
 	delete(s.objects, key)
 	delete(s.outcomes, key)
 	s.heard.Delete(key)
+	s.looked.Delete(key)
 }
 
 // placedIn returns the objects of a Placement.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,9 +38,10 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	now := p.c.config.Clock.Now()
 	status, ok := p.sum()(p.key.Resource, seen, p.copies(), metav1.NewTime(now))
 	if !ok || equality.Semantic.DeepEqual(previous, status) {
+		p.object.heldSince = time.Time{}
 		return nil
 	}
-	if due := p.object.statusAt.Add(p.c.config.StatusInterval); now.Before(due) {
+	if due := p.statusDue(status, now); now.Before(due) {
 		p.later(due)
 		return nil
 	}
@@ -59,7 +61,26 @@ func (p *pass) writeStatus(ctx context.Context) error {
 		return err
 	}
 	p.object.status, p.object.statusVersion, p.object.statusAt = status, p.upstream.GetResourceVersion(), now
+	p.object.heldSince = time.Time{}
 	return nil
+}
+
+// statusDue is when a status that differs is written: an interval after the one before. While members are still about
+// to take up the present generation it waits an interval more: one follows upon the other, and what they make of it
+// together is one write, which no write of something unfinished keeps waiting.
+func (p *pass) statusDue(status map[string]any, now time.Time) time.Time {
+	due := p.object.statusAt.Add(p.c.config.StatusInterval)
+	observed, found, err := unstructured.NestedInt64(status, "observedGeneration")
+	if !found || err != nil || observed >= p.upstream.GetGeneration() {
+		return due
+	}
+	if p.object.heldSince.IsZero() {
+		p.object.heldSince = now
+	}
+	if held := p.object.heldSince.Add(p.c.config.StatusInterval); held.After(due) {
+		return held
+	}
+	return due
 }
 
 // sum returns how copies are summed up. Replicas that are divided add up; of those that every member has whole, the

@@ -77,8 +77,12 @@ func (p *pass) publish() {
 			Name: orElse(p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation], "-"),
 		}
 	}
+	vacated := p.c.states.vacates(p.key, p.rows)
 	for _, placement := range p.c.states.publish(p.key, p.owner, p.rows) {
 		p.c.config.OnProgress(placement)
+	}
+	if vacated { // the namespace may have been looked at while the row still said that it is in use
+		p.c.engine.Add(namespaceKey(p.ws()))
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *Suite) NewReaderToken(t testing.TB, name string) string {
 	t.Helper()
 	seconds := int64(time.Hour.Seconds())
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
-	token, err := s.MemberClient(t, name).CoreV1().ServiceAccounts(env.ReaderNamespace).CreateToken(t.Context(), env.ReaderName, request, metav1.CreateOptions{})
+	token, err := s.MemberClient(t, name).CoreV1().ServiceAccounts(env.IdentityNamespace).CreateToken(t.Context(), env.SyncerName, request, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatalf("requesting a token on %s: %v", name, err)
 	}

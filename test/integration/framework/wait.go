@@ -20,8 +20,11 @@ func Eventually(t testing.TB, what string, timeout time.Duration, check func(ctx
 	start := time.Now()
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), pollInterval, timeout, true, func(ctx context.Context) (bool, error) {
-		last = check(ctx)
-		return last == nil, nil
+		err := check(ctx)
+		if err == nil || last == nil || ctx.Err() == nil { // what the end of the time cuts off is no news
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil {
 		t.Fatalf("waiting %s for: %s: %v", timeout, what, last)

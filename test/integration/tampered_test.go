@@ -1,0 +1,122 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kcp-dev/tmc/test/integration/framework"
+)
+
+// TestFLT17AndSEC19TamperedOriginReachesNobody: whatever a member's administrator writes onto a copy, it says nothing to
+// another tenant, and our own is either restored or said to be taken.
+func TestFLT17AndSEC19TamperedOriginReachesNobody(t *testing.T) {
+	t.Parallel()
+	victim := suite.NewPlacingTenant(t, "flt17-victim", []string{"east"})
+	victim.Kubectl.Apply(t, deployment("web", 2))
+	victim.Kubectl.Apply(t, placement("web", "{}"))
+	suite.WaitForDeployment(t, victim, "east", "web", available(2))
+	theirs := victim.WaitForUpstream(t, "web", available(2))
+	victim.WaitForPlacement(t, "web", "Ready", metav1.ConditionTrue, "")
+
+	owner := suite.NewPlacingTenant(t, "flt17-owner", []string{"east"})
+	stolen := map[string]any{markWorkspace: victim.Cluster, markNamespace: "default", markName: "web", markUID: string(theirs.UID)}
+	for name, metadata := range map[string]map[string]any{
+		"everything":     {"annotations": stolen, "labels": map[string]any{markWorkspace: victim.Cluster}},
+		"uid":            {"annotations": map[string]any{markUID: string(theirs.UID)}},
+		"workspace":      {"annotations": map[string]any{markWorkspace: victim.Cluster}},
+		"name":           {"annotations": map[string]any{markName: "other"}},
+		"no-annotations": {"annotations": map[string]any{markWorkspace: nil, markNamespace: nil, markName: nil, markUID: nil}},
+		"no-label":       {"labels": map[string]any{"tmc.kcp.io/managed": nil}},
+		"nonsense":       {"annotations": map[string]any{markWorkspace: "root:../../..", markUID: "../" + string(theirs.UID)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mine := "web-" + name
+			owner.Kubectl.Apply(t, deployment(mine, 1))
+			owner.Kubectl.Apply(t, placement(mine, "{resourceSelectors: [{kind: Deployment, name: "+mine+"}]}"))
+			suite.WaitForDeployment(t, owner, "east", mine, available(1))
+			owner.WaitForUpstream(t, mine, available(1))
+			tamper(t, owner, mine, metadata)
+			framework.Eventually(t, "the copy to be restored, or to be said to be taken", framework.MemberTimeout, func(ctx context.Context) error {
+				return restoredOrCollision(ctx, t, owner, mine)
+			})
+		})
+	}
+	t.Cleanup(func() { untouched(t, victim, theirs) })
+}
+
+func tamper(t *testing.T, owner *framework.PlacingTenant, name string, metadata map[string]any) {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"metadata": metadata, "spec": map[string]any{"replicas": 7}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployments := suite.MemberClient(t, "east").AppsV1().Deployments(owner.Namespace("default"))
+	if _, err := deployments.Patch(t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// What the copy says of itself is the loudest that it can be.
+	_, err = deployments.Patch(t.Context(), name, types.MergePatchType, []byte(`{"status":{"replicas":7,"readyReplicas":7,"availableReplicas":7}}`), metav1.PatchOptions{}, "status")
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsInvalid(err) { // it may be gone already, to be made anew
+		t.Fatal(err)
+	}
+}
+
+func restoredOrCollision(ctx context.Context, t *testing.T, owner *framework.PlacingTenant, name string) error {
+	t.Helper()
+	up, err := owner.Upstream.AppsV1().Deployments("default").Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	live, err := suite.MemberClient(t, "east").AppsV1().Deployments(owner.Namespace("default")).Get(ctx, name, metav1.GetOptions{})
+	if err == nil && live.Annotations[markUID] == string(up.UID) && live.Annotations[markWorkspace] == owner.Cluster && live.Annotations[markName] == name &&
+		live.Labels["tmc.kcp.io/managed"] == "true" && *live.Spec.Replicas == 1 {
+		return nil
+	}
+	placement, placementErr := owner.Placement(ctx, name)
+	if placementErr != nil {
+		return placementErr
+	}
+	if taken := framework.WantCondition(placement.Status.Conditions, "Synchronized", metav1.ConditionFalse, "Collision"); taken != nil {
+		return errors.Join(taken, err)
+	}
+	if up.Status.Replicas > 1 {
+		return fmt.Errorf("the object that is not ours says %+v of the workspace's", up.Status)
+	}
+	return nil
+}
+
+// untouched says that nobody wrote to an object of a workspace, or changed what its Placement says.
+func untouched(t *testing.T, victim *framework.PlacingTenant, before *appsv1.Deployment) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	after, err := victim.Upstream.AppsV1().Deployments("default").Get(ctx, "web", metav1.GetOptions{})
+	if err != nil || after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("the victim's deployment was written to: %v, before %+v, after %+v", err, before.Status, after.Status)
+	}
+	status, err := victim.PlacementStatus(ctx, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cluster := range status.Status.Clusters {
+		for _, object := range cluster.Objects {
+			if object.Name != "web" || object.Synced != metav1.ConditionTrue || object.Drifted || object.Replicas == nil || object.Replicas.Ready != 2 {
+				t.Errorf("the victim's view tells of %+v", object)
+			}
+		}
+	}
+	if len(status.Status.Clusters) != 1 || len(status.Status.Clusters[0].Objects) != 1 {
+		t.Errorf("the victim's view tells of other copies: %+v", status.Status.Clusters)
+	}
+}
