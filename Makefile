@@ -62,11 +62,11 @@ cover: ## Print the coverage of the last test runs (less than COVERMIN, 90, is a
 	go run ./tools/coverage -min=$(COVERMIN) $(COVERDIR)/profile.txt
 
 .PHONY: bench
-bench: ## Benchmarks, each with its reference method in the same run, then the macro ones on a real environment; a summary of the targets.
+bench: ## Benchmarks, each with its reference method in the same run, then the macro ones on a real environment; a summary of the targets. TMC_BENCH_LONG=1 adds those that take minutes.
 	mkdir -p bin
 	go test -run='^$$' -bench=. -benchmem -benchtime=500ms -timeout=10m \
 		$$(grep -rlE --include='*_test.go' '^func Benchmark' apis cmd pkg | xargs -n1 dirname | sort -u | sed 's|^|./|') | tee bin/bench.txt
-	go test -run='^$$' -bench=. -benchtime=1x -timeout=10m ./test/bench/... | tee -a bin/bench.txt
+	go test -run='^$$' -bench=. -benchtime=1x -timeout=45m ./test/bench/... | tee -a bin/bench.txt
 	go run ./tools/benchreport bin/bench.txt
 
 .PHONY: fuzz

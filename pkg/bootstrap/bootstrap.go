@@ -116,7 +116,7 @@ func (r *run) objects(ctx context.Context, objects []*unstructured.Unstructured)
 	}
 	for _, s := range steps {
 		if s.action != unchanged && !r.options.DryRun {
-			if _, err := p.apply(ctx, s, false); err != nil {
+			if err := p.applyPatiently(ctx, s); err != nil {
 				return fmt.Errorf("stopped half-way, run init again when the cause is mended: %w", err)
 			}
 		}

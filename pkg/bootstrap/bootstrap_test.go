@@ -258,6 +258,13 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
+func TestRunWaitsUntilKCPKnowsTheExports(t *testing.T) {
+	t.Parallel()
+	k := newFakeKCP(t)
+	k.exportsLate = 2
+	wantLine(t, mustRun(t, k, options()), "created workspacetypes.tenancy.kcp.io/tmc")
+}
+
 func TestRunRefusesAForeignSchema(t *testing.T) {
 	t.Parallel()
 	k := newFakeKCP(t)

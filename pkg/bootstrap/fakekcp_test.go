@@ -32,6 +32,7 @@ type fakeKCP struct {
 	stuck        bool                      // workspaces stay in phase Scheduling
 	forbidden    string                    // "VERB pathsuffix" that is answered with 403
 	unauthorized bool
+	exportsLate  int // how many real applies of a WorkspaceType are refused, as while exports are not known yet
 	writes       []string // "VERB path" of what was not a dry run
 }
 
@@ -130,6 +131,9 @@ func (k *fakeKCP) resource(w http.ResponseWriter, r *http.Request) {
 		name := object["metadata"].(map[string]any)["name"].(string)
 		k.store(r.Method, path+"/"+name, object)
 		answer(w, http.StatusCreated, object)
+	case r.Method == http.MethodPatch && k.exportsLate > 0 && strings.Contains(path, "/workspacetypes/") && r.URL.Query().Get("dryRun") == "":
+		k.exportsLate--
+		fail(w, http.StatusForbidden, metav1.StatusReasonForbidden, "unable to create or update WorkspaceType: no permission to bind to export root:tmc:kubernetes")
 	case r.Method == http.MethodPatch:
 		k.apply(w, r)
 	case r.URL.Query().Get("watch") != "":

@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -21,6 +23,29 @@ import (
 
 // controllerPatience is how long kcp's controllers may take to look at a new object.
 const controllerPatience = 30 * time.Second
+
+// exportPoll is how often an object is applied again that kcp refuses since it does not know another one yet.
+const exportPoll = 250 * time.Millisecond
+
+// bindingRefused is in what kcp says of a WorkspaceType whose exports it does not know, or not yet.
+const bindingRefused = "no permission to bind to export"
+
+// applyPatiently applies an object. A WorkspaceType names exports that may have been made a moment ago, and kcp refuses
+// it until its caches show them.
+func (p *planner) applyPatiently(ctx context.Context, s step) error {
+	_, last := p.apply(ctx, s, false)
+	if last == nil || s.desired.GetKind() != "WorkspaceType" || !strings.Contains(last.Error(), bindingRefused) {
+		return last
+	}
+	err := wait.PollUntilContextTimeout(ctx, exportPoll, controllerPatience, false, func(ctx context.Context) (bool, error) {
+		_, last = p.apply(ctx, s, false)
+		return last == nil || !strings.Contains(last.Error(), bindingRefused), nil
+	})
+	if last == nil {
+		return nil
+	}
+	return errors.Join(last, err)
+}
 
 // waitForAnchor waits until kcp has looked after the CachedResource. kcp serves the kind even when it cannot serve
 // virtual resources; that its controllers leave the object alone is how the missing feature gate shows.

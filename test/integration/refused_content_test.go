@@ -138,7 +138,7 @@ func byEmptySelector(t *testing.T, r refusals) {
 
 func byNothingSelected(t *testing.T, r refusals) {
 	r.place(t, "void", "Deployment")
-	r.WaitForPlacement(t, "void", tmcv1alpha1.ConditionReady, metav1.ConditionFalse, tmcv1alpha1.ReasonNothingPlaced)
+	r.WaitForPlacement(t, "void", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNothingSelected)
 }
 
 // TestContradictoryPlacementsAreRefused at once, in words that a person can act on.
@@ -158,7 +158,7 @@ func TestContradictoryPlacementsAreRefused(t *testing.T) {
 		"no key with Equal":           {"{tolerations: [{value: b}]}", "operator must be Exists when key is empty"},
 		"unknown effect":              {"{tolerations: [{key: a, effect: Later}]}", `Unsupported value: "Later"`},
 		"unknown operator":            {"{tolerations: [{key: a, operator: Like}]}", `Unsupported value: "Like"`},
-		"a name twice":                {"{clusterNames: [a, a]}", "Duplicate value"},
+		"a name twice":                {"{clusterNames: [a, a]}", `.spec.clusterNames: duplicate entries for key [="a"]`},
 		"an empty name":               {`{clusterNames: [""]}`, "at least 1 chars long"},
 		"a field that is not there":   {"{replicas: 3}", ".spec.replicas: field not declared in schema"},
 		"another type":                {"{numberOfClusters: two}", "numberOfClusters"},

@@ -32,6 +32,9 @@ import (
 // checkInterval is how often a deletion that waits is looked at, apart from when copies go.
 const checkInterval = 2 * time.Second
 
+// answeringPatience is by how much longer a member is waited for that answers.
+const answeringPatience = 10
+
 // Registrations are those of bound workspaces.
 type Registrations interface {
 	Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool)
@@ -58,7 +61,8 @@ type Config struct {
 	Copies        Copies
 	Leader        Leader
 	Metadata      MetadataPatcher
-	// DetachAfter is how long a deletion waits for a member that does not answer.
+	// DetachAfter is how long a deletion waits for a member that does not answer, and a tenth of how long for one that
+	// does.
 	DetachAfter time.Duration
 	// Clock is the real clock if nil.
 	Clock   clock.WithTicker
@@ -110,7 +114,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	case registration.DeletionTimestamp == nil || !held:
 		return engine.Result{}, nil
 	case copies == 0 && certain:
-	case c.givesUp(registration):
+	case c.givesUp(registration, certain):
 		klog.FromContext(ctx).Info("Let a member go that copies could not be removed from", logkey.Member, key, "copies", copies)
 	default:
 		return engine.Result{After: checkInterval}, nil
@@ -120,11 +124,18 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	}))
 }
 
-func (c *Controller) givesUp(registration *tmcv1alpha1.ClusterRegistration) bool {
+// givesUp reports whether a deletion is waited for no longer. A member that answers gets more time: its copies can be
+// removed. It does not get for ever: a tenant who suspended a Placement must not keep the member's owner from taking it
+// away.
+func (c *Controller) givesUp(registration *tmcv1alpha1.ClusterRegistration, answers bool) bool {
 	if registration.Annotations[tmcv1alpha1.ForceDetachAnnotation] == tmcv1alpha1.ForceDetachValue {
 		return true
 	}
-	return !c.config.Clock.Now().Before(registration.DeletionTimestamp.Add(c.config.DetachAfter))
+	patience := c.config.DetachAfter
+	if answers {
+		patience *= answeringPatience
+	}
+	return !c.config.Clock.Now().Before(registration.DeletionTimestamp.Add(patience))
 }
 
 func (c *Controller) patch(ctx context.Context, registration *tmcv1alpha1.ClusterRegistration, finalizers []string) error {

@@ -108,8 +108,30 @@ func TestRegistrationIsHeldWhileItsMemberHasCopies(t *testing.T) {
 		"it is deleted with copies":                 {func(w *world) { w.copies = 1; w.hold(); w.remove() }, held, 0, checkInterval},
 		"it is deleted in doubt":                    {func(w *world) { w.doubt = true; w.hold(); w.remove() }, held, 0, checkInterval},
 		"it is deleted without copies":              {func(w *world) { w.hold(); w.remove() }, free, 1, 0},
-		"it is deleted for just less than the time": {func(w *world) { w.copies = 1; w.hold(); w.remove(); w.clock.Step(detachAfter - 1) }, held, 0, checkInterval},
-		"it is deleted for the time":                {func(w *world) { w.copies = 1; w.hold(); w.remove(); w.clock.Step(detachAfter) }, free, 1, 0},
+		"it does not answer for just less than the time": {func(w *world) {
+			w.copies, w.doubt = 1, true
+			w.hold()
+			w.remove()
+			w.clock.Step(detachAfter - 1)
+		}, held, 0, checkInterval},
+		"it does not answer for the time": {func(w *world) {
+			w.copies, w.doubt = 1, true
+			w.hold()
+			w.remove()
+			w.clock.Step(detachAfter)
+		}, free, 1, 0},
+		"it answers, for much longer": {func(w *world) {
+			w.copies = 1
+			w.hold()
+			w.remove()
+			w.clock.Step(answeringPatience*detachAfter - 1)
+		}, held, 0, checkInterval},
+		"it answers, for too long": {func(w *world) {
+			w.copies = 1
+			w.hold()
+			w.remove()
+			w.clock.Step(answeringPatience * detachAfter)
+		}, free, 1, 0},
 		"it is forced": {func(w *world) {
 			w.copies = 1
 			w.hold()

@@ -107,6 +107,23 @@ func TestFinalizerComesBeforeTheFirstCopy(t *testing.T) {
 	wantDiff(t, "writes although the object could not be marked", []string(nil), w.took())
 }
 
+// An object that changed before it could be marked gets no copy: it might go without it.
+func TestObjectThatCouldNotBeMarkedGetsNoCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	w.place("all", "east")
+	w.patchErr = apierrors.NewConflict(deploymentsGR, "web", nil)
+	w.settle()
+	wantDiff(t, "writes", []string(nil), w.took())
+	w.patchErr = nil
+	w.c.Enqueue(web.Resource, web.Object) // the next event
+	w.settle()
+	if w.copy(east, web) == nil || !marked(w.objects[web]) {
+		t.Error("it is not on the member, or not marked")
+	}
+}
+
 // What a claim shares is read, and never written.
 func TestClaimedKindsAreNotMarked(t *testing.T) {
 	t.Parallel()

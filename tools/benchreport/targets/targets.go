@@ -50,12 +50,43 @@ func All() []Target {
 			Target{Benchmark: name, Metric: "allocs/op", Limit: 0},
 			Target{Benchmark: name, Metric: typed, Limit: 20, AtLeast: true, Ratio: typed})
 	}
-	return append(list,
+	list = append(list,
 		Target{Benchmark: "BenchmarkHeapPerPod", Metric: "B/pod", Limit: 256, Ratio: "x_vs_typed_map"},
+		Target{Benchmark: "BenchmarkPlaceOne/1000clusters", Metric: "ns/op", Limit: 20_000, Ratio: reference},
+		Target{Benchmark: "BenchmarkReschedule10k/1pct", Metric: "ns/op", Limit: 20e6, Ratio: reference},
+		Target{Benchmark: "BenchmarkReschedule10k/100pct", Metric: "ns/op", Limit: 1e9, Ratio: reference},
+		Target{Benchmark: "BenchmarkSyncPlan/changed", Metric: "ns/op", Limit: 150_000, Ratio: reference},
+		Target{Benchmark: "BenchmarkSyncPlan/noop", Metric: "ns/op", Limit: 5000, Ratio: reference},
+		Target{Benchmark: "BenchmarkStatusAggregate/change", Metric: "ns/status", Limit: 100, Ratio: "x_vs_typed"},
+		Target{Benchmark: "BenchmarkStatusAggregate/rebuild", Metric: "ms/rebuild", Limit: 5, Ratio: "x_vs_typed"},
 		Target{Benchmark: "BenchmarkGet", Metric: "direct-p50-ms", Limit: 0.15},
 		Target{Benchmark: "BenchmarkGet", Metric: "direct-p99-ms", Limit: 1},
 		Target{Benchmark: "BenchmarkList", Metric: "direct-p99-ms", Limit: 5},
 		Target{Benchmark: "BenchmarkFreshness", Metric: "bound-to-view-p99-ms", Limit: 150},
+	)
+	return append(list, placing()...)
+}
+
+// placing are the targets of placing and syncing on real parts.
+func placing() []Target {
+	list := []Target{
+		{Benchmark: "BenchmarkDecide/apart", Metric: "decided-p99-ms", Limit: 10},
+		{Benchmark: "BenchmarkDecide/apart", Metric: "hub-writes/create", Limit: 4},
+		{Benchmark: "BenchmarkDecide/together", Metric: "decided-p99-ms", Limit: 10},
+	}
+	for _, load := range []string{"1_per_s", "10_per_s", "50_per_s"} {
+		name := "BenchmarkEdit/" + load
+		list = append(list,
+			Target{Benchmark: name, Metric: "last-p50-ms", Limit: 8},
+			Target{Benchmark: name, Metric: "last-p99-ms", Limit: 20},
+			Target{Benchmark: name, Metric: "hub-writes/edit", Limit: 2})
+	}
+	return append(list,
+		Target{Benchmark: "BenchmarkStatus", Metric: "to-object-p50-ms", Limit: 8},
+		Target{Benchmark: "BenchmarkThousand", Metric: "statuses-s", Limit: 15},
+		Target{Benchmark: "BenchmarkThousand", Metric: "restart-edit-s", Limit: 5},
+		Target{Benchmark: "BenchmarkThousand", Metric: "idle-hub-writes", Limit: 0},
+		Target{Benchmark: "BenchmarkThousand", Metric: "idle-member-writes", Limit: 0},
 	)
 }
 
@@ -96,10 +127,14 @@ func Format(value float64, metric string) string {
 		return number(value) + "x"
 	case strings.HasSuffix(metric, "-ms"):
 		return number(value) + " ms"
+	case strings.HasSuffix(metric, "-s"):
+		return number(value) + " s"
 	case strings.HasSuffix(metric, "/s"):
 		return number(value) + " /s"
-	case metric == "ns/op":
+	case metric == "ns/op", metric == "ns/status":
 		return number(value) + " ns"
+	case metric == "ms/rebuild":
+		return number(value) + " ms"
 	default:
 		return fmt.Sprintf("%s %s", number(value), strings.TrimSuffix(metric, "/op"))
 	}
