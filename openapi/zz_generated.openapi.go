@@ -1388,6 +1388,13 @@ func schema_tmc_apis_tmc_v1alpha1_PlacementOutcome(ref common.ReferenceCallback)
 							},
 						},
 					},
+					"selectedClusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selectedClusters is how many members are chosen; those that are being left do not count.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
 					"decisions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
