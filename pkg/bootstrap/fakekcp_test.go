@@ -32,7 +32,7 @@ type fakeKCP struct {
 	stuck        bool                      // workspaces stay in phase Scheduling
 	forbidden    string                    // "VERB pathsuffix" that is answered with 403
 	unauthorized bool
-	exportsLate  int // how many real applies of a WorkspaceType are refused, as while exports are not known yet
+	exportsLate  int      // how many real applies of a WorkspaceType are refused, as while exports are not known yet
 	writes       []string // "VERB path" of what was not a dry run
 }
 

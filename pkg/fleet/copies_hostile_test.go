@@ -70,9 +70,11 @@ func TestSEC20HostileListsAndWatchesKeepTheCopies(t *testing.T) {
 		"SEC-11 name is a path":    {list: jsonAnswer(item(`{"name":"../x","uid":"u","resourceVersion":"1"}`))},
 		"namespace is a path":      {list: jsonAnswer(item(`{"name":"x","namespace":"..","uid":"u","resourceVersion":"1"}`))},
 		"endless UID":              {list: jsonAnswer(item(`{"name":"x","uid":"` + strings.Repeat("u", 1000) + `","resourceVersion":"1"}`))},
-		"redirect":                 {list: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://127.0.0.1:1", 307) }},
-		"list fails":               {list: statusAnswer(503)},
-		"list hangs up":            {list: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"redirect": {list: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://127.0.0.1:1", http.StatusTemporaryRedirect)
+		}},
+		"list fails":    {list: statusAnswer(503)},
+		"list hangs up": {list: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -177,9 +178,7 @@ func (c *copies) present() (map[schema.GroupVersionResource]*copyStore, <-chan s
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	stores := make(map[schema.GroupVersionResource]*copyStore, len(c.stores))
-	for resource, store := range c.stores {
-		stores[resource] = store
-	}
+	maps.Copy(stores, c.stores)
 	return stores, c.restored
 }
 

@@ -306,7 +306,7 @@ func TestRotatedCredentialsKeepTheCopies(t *testing.T) {
 	member.closeConnections()
 	h.waitCondition(east, tmcv1alpha1.ConditionCredentialsValid, "False/Unauthorized")
 	_, err := h.Get(t.Context(), east, keyOf(deployments, "web"))
-	checkCallError(t, err, tmcv1alpha1.ReasonMemberForbidden, "does not accept the token")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonMemberForbidden, "does not accept the token")
 	h.waitValue(keyOf(deployments, "web"), "one")
 	rotated := member.connection()
 	rotated.BearerToken = "second"

@@ -59,10 +59,10 @@ func TestWritesOfCopies(t *testing.T) {
 		t.Errorf("Get() = %v, %v", got, err)
 	}
 	_, err = h.Create(t.Context(), east, key, newCopy(deployments, "web", "three"))
-	checkCallError(t, err, tmcv1alpha1.ReasonCollision, "exists")
-	checkCallError(t, h.Delete(t.Context(), east, key, "another", ""), tmcv1alpha1.ReasonCollision, "Precondition")
-	checkCallError(t, h.Delete(t.Context(), east, key, live.GetUID(), "1"), tmcv1alpha1.ReasonCollision, "Precondition")
-	checkCallError(t, h.Delete(t.Context(), east, key, "", ""), tmcv1alpha1.ReasonApplyFailed, "only by its UID")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonCollision, "exists")
+	_ = checkCallError(t, h.Delete(t.Context(), east, key, "another", ""), tmcv1alpha1.ReasonCollision, "Precondition")
+	_ = checkCallError(t, h.Delete(t.Context(), east, key, live.GetUID(), "1"), tmcv1alpha1.ReasonCollision, "Precondition")
+	_ = checkCallError(t, h.Delete(t.Context(), east, key, "", ""), tmcv1alpha1.ReasonApplyFailed, "only by its UID")
 	if err := h.Delete(t.Context(), east, key, live.GetUID(), live.GetResourceVersion()); err != nil {
 		t.Errorf("Delete() = %v", err)
 	}
@@ -122,7 +122,7 @@ func TestCallsThatAreNotMade(t *testing.T) {
 	h := runCopies(t, config, deployments)
 	key := keyOf(deployments, "web")
 	_, err := h.Get(t.Context(), east, key)
-	checkCallError(t, err, tmcv1alpha1.ReasonMemberUnreachable, "no such member")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonMemberUnreachable, "no such member")
 	h.Ensure(east, member.connection())
 	h.waitSynced(deployments)
 	for name, bad := range map[string]fleet.ObjectKey{
@@ -141,13 +141,13 @@ func TestCallsThatAreNotMade(t *testing.T) {
 		}
 	}
 	_, err = h.Apply(t.Context(), east, key, newCopy(deployments, "other", "x"), true)
-	checkCallError(t, err, tmcv1alpha1.ReasonApplyFailed, "not the one")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonApplyFailed, "not the one")
 	_, err = h.Apply(t.Context(), east, key, newCopy(deployments, "web", strings.Repeat("x", 5<<10)), true)
-	checkCallError(t, err, tmcv1alpha1.ReasonTooLarge, "4096 bytes")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonTooLarge, "4096 bytes")
 	odd := newCopy(deployments, "web", "x")
 	odd.Object["spec"] = func() {}
 	_, err = h.Apply(t.Context(), east, key, odd, true)
-	checkCallError(t, err, tmcv1alpha1.ReasonInvalidOnMember, "cannot be encoded")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonInvalidOnMember, "cannot be encoded")
 }
 
 func TestHostileAnswersToWrites(t *testing.T) {
@@ -219,7 +219,7 @@ func TestSEC13WritesDoNotFollowRedirects(t *testing.T) {
 	for _, code := range []int{301, 307, 308} {
 		member.answer(onlyWrites(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.server.URL+r.URL.Path, code) }))
 		_, err := h.Apply(t.Context(), east, keyOf(deployments, "web"), newCopy(deployments, "web", "one"), true)
-		checkCallError(t, err, tmcv1alpha1.ReasonApplyFailed, "redirect")
+		_ = checkCallError(t, err, tmcv1alpha1.ReasonApplyFailed, "redirect")
 	}
 	if followed.Load() != 0 {
 		t.Error("a redirect was followed")
@@ -311,7 +311,7 @@ func TestReplacedConnectionEndsWrites(t *testing.T) {
 	}()
 	<-begun
 	h.Ensure(east, other.connection())
-	checkCallError(t, <-result, tmcv1alpha1.ReasonMemberUnreachable, "")
+	_ = checkCallError(t, <-result, tmcv1alpha1.ReasonMemberUnreachable, "")
 	eventually(t, func() bool {
 		_, err := h.Apply(t.Context(), east, keyOf(deployments, "web"), newCopy(deployments, "web", "one"), true)
 		return err == nil && other.count("/apis/apps/v1/namespaces/tmc-a/deployments/web") == 1
@@ -332,7 +332,7 @@ func TestSEC20WritesAskWhoAnswersFirst(t *testing.T) {
 	member.closeConnections()
 	eventually(t, func() bool { return !h.CopiesSynced(east, deployments) }, func() string { return "the watch broken" })
 	_, err := h.Apply(t.Context(), east, keyOf(deployments, "web"), newCopy(deployments, "web", "one"), true)
-	checkCallError(t, err, tmcv1alpha1.ReasonMemberUnreachable, "")
+	_ = checkCallError(t, err, tmcv1alpha1.ReasonMemberUnreachable, "")
 	if got := member.count("/apis/apps/v1/namespaces/tmc-a/deployments/web"); got != 0 {
 		t.Error("the other cluster was written to")
 	}

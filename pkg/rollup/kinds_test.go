@@ -4,6 +4,7 @@
 package rollup_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,9 +31,7 @@ func merged(kind, status, reason, message string, more ...fields) fields {
 		c["message"] = message
 	}
 	for _, m := range more {
-		for field, value := range m {
-			c[field] = value
-		}
+		maps.Copy(c, m)
 	}
 	return c
 }

@@ -37,9 +37,10 @@ func (m *merge) autoscaler() map[string]any {
 
 // metricsOf passes on what kubectl shows: the resource metrics of pods and containers.
 func metricsOf(told []any) []any {
-	var out []any
+	var out []any //nolint:prealloc // nil where nothing is told
 	for _, entry := range told[:min(len(told), maxConditions)] {
-		kind, field := text(mapping(entry)["type"]), ""
+		kind := text(mapping(entry)["type"])
+		var field string
 		switch kind {
 		case "Resource":
 			field = "resource"

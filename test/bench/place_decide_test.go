@@ -32,6 +32,7 @@ func BenchmarkDecide(b *testing.B) {
 }
 
 func benchmarkDecide(b *testing.B, perNamespace int) {
+	b.Helper()
 	idle(b)
 	all := make([]object, 0, decideSamples)
 	for i := 0; len(all) < decideSamples; i++ {
@@ -139,6 +140,7 @@ func BenchmarkEdit(b *testing.B) {
 }
 
 func benchmarkEdit(b *testing.B, count int, perSecond float64) {
+	b.Helper()
 	idle(b)
 	all := editedObjects(b)
 	members, statuses := observeMembers(b), observeStatuses(b)

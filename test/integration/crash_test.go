@@ -116,6 +116,7 @@ func (s *crashScript) arguments() []string {
 }
 
 func (s *crashScript) run(t *testing.T, c crash) {
+	t.Helper()
 	began := time.Now()
 	err := suite.StartServer(t, framework.ServerOptions{
 		Args: s.arguments(), Env: []string{crashpoint.Variable + "=" + c.String()},

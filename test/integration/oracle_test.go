@@ -154,7 +154,7 @@ func (o *oracle) nothing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if left := append(copies, namespaces...); len(left) > 0 {
+	if left := slices.Concat(copies, namespaces); len(left) > 0 {
 		return fmt.Errorf("%d objects are left: %v", len(left), left)
 	}
 	return nil

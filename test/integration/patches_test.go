@@ -96,7 +96,7 @@ func without(t *testing.T) string {
 func TestKubectlDamagesNothing(t *testing.T) {
 	editor := filepath.Join(t.TempDir(), "editor")
 	const script = "#!/bin/sh\nsed -i 's/memory: 1Gi/memory: 3Gi/; /cpu: \"1\"/d; s/envoy:1/envoy:7/' \"$1\"\n"
-	if err := os.WriteFile(editor, []byte(script), 0o700); err != nil { //nolint:gosec // kubectl runs it.
+	if err := os.WriteFile(editor, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBE_EDITOR", editor)

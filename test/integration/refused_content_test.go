@@ -30,6 +30,7 @@ func (r refusals) untouched(t *testing.T, member, name string, before *appsv1.De
 
 // bySelector: kcp does not know that a selector is immutable, and the member does.
 func bySelector(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "reselected"
 	r.place(t, name, "Deployment")
 	r.Kubectl.Apply(t, deployment(name, 1))
@@ -52,6 +53,7 @@ func bySelector(t *testing.T, r refusals) {
 
 // byJobTemplate is the everyday case: a job that is applied again with another image.
 func byJobTemplate(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "rejob"
 	job := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: " + name + ", namespace: default}\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n" +
 		"      containers: [{name: job, image: \"busybox:1\", resources: {requests: {cpu: 10m}}}]\n"
@@ -69,6 +71,7 @@ func byJobTemplate(t *testing.T, r refusals) {
 
 // byForeignSelector breaks a rule that no schema can say.
 func byForeignSelector(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "selfless"
 	r.place(t, name, "Deployment")
 	r.Kubectl.Apply(t, strings.Replace(deployment(name, 1), "matchLabels: {app: "+name, "matchLabels: {app: other", 1))
@@ -77,6 +80,7 @@ func byForeignSelector(t *testing.T, r refusals) {
 
 // byAnnotations fills an object up to what kcp takes, so that no mark of TMC fits beside it.
 func byAnnotations(t *testing.T, r refusals) {
+	t.Helper()
 	const (
 		name  = "oversized"
 		limit = 256<<10 - 100 // kcp adds one of its own
@@ -115,6 +119,7 @@ func (r refusals) choose(t *testing.T, name, patch, reason string) *tmcv1alpha1.
 }
 
 func byUnknownMember(t *testing.T, r refusals) {
+	t.Helper()
 	view := r.choose(t, "nowhere", `{"spec":{"clusterNames":["no.such"]}}`, tmcv1alpha1.ReasonNoClusterFits)
 	for _, rejection := range view.Status.NotChosen {
 		if rejection.ClusterName == "no.such" && rejection.Reason == tmcv1alpha1.ReasonClusterNotFound {
@@ -125,6 +130,7 @@ func byUnknownMember(t *testing.T, r refusals) {
 }
 
 func byEmptySelector(t *testing.T, r refusals) {
+	t.Helper()
 	view := r.choose(t, "elsewhere", `{"spec":{"clusterSelector":{"matchExpressions":[{"key":"moon","operator":"Exists"}]}}}`, tmcv1alpha1.ReasonNoClusterFits)
 	for _, rejection := range view.Status.NotChosen {
 		if rejection.Reason != tmcv1alpha1.ReasonLabelsDoNotMatch {
@@ -137,6 +143,7 @@ func byEmptySelector(t *testing.T, r refusals) {
 }
 
 func byNothingSelected(t *testing.T, r refusals) {
+	t.Helper()
 	r.place(t, "void", "Deployment")
 	r.WaitForPlacement(t, "void", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNothingSelected)
 }

@@ -127,6 +127,7 @@ func (r refusals) unaffected(t *testing.T) {
 }
 
 func byWebhook(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "hooked"
 	var asked atomic.Int32
 	var open atomic.Bool
@@ -160,6 +161,7 @@ func byWebhook(t *testing.T, r refusals) {
 }
 
 func byPolicy(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "policed"
 	namespace := r.Namespace(metav1.NamespaceDefault)
 	client := suite.MemberClient(t, "east")
@@ -236,6 +238,7 @@ func (r refusals) limit(t *testing.T, name string, spec corev1.ResourceQuotaSpec
 }
 
 func byQuota(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "counted"
 	r.limit(t, name, corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceServices: resource.MustParse("0")}})
 	r.place(t, name, "Service")
@@ -248,6 +251,7 @@ func byQuota(t *testing.T, r refusals) {
 }
 
 func byPodQuota(t *testing.T, r refusals) {
+	t.Helper()
 	const name = "starved"
 	r.limit(t, name, corev1.ResourceQuotaSpec{
 		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}, Scopes: []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeBestEffort},

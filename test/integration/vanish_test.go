@@ -39,16 +39,11 @@ const (
 func TestFLT21DeletionsDuringSync(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, *vanishing){
 		"workspace": vanishingWorkspace, "namespace": vanishingNamespace, "binding": vanishingBinding,
-		"registration": vanishingRegistration, "grant": vanishingGrant, "placement": vanishingPlacement,
+		"grant": vanishingGrant, "placement": vanishingPlacement,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tenant := suite.NewPlacingTenant(t, "flt21-"+name, []string{"east", "west"})
-			if name == "registration" {
-				suite.Register(t, tenant.Tenant, spareMember)
-				tenant.Client.WaitForStatus(t, spareMember, "Ready", metav1.ConditionTrue)
-				tenant.Members[spareMember] = spareMember
-			}
 			v := &vanishing{tenant: tenant, oracle: newOracle(t, tenant)}
 			v.start(t)
 			began := time.Now()
@@ -146,12 +141,14 @@ func (v *vanishing) isRight(t *testing.T) {
 }
 
 func vanishingWorkspace(t *testing.T, v *vanishing) {
+	t.Helper()
 	workspaces := schema.GroupVersionResource{Group: "tenancy.kcp.io", Version: "v1alpha1", Resource: "workspaces"}
 	vanishes(t, suite.Admin(t, "root").Resource(workspaces), v.tenant.Name)
 	v.leavesNothing(t)
 }
 
 func vanishingNamespace(t *testing.T, v *vanishing) {
+	t.Helper()
 	vanishes(t, v.oracle.admin.Resource(namespaceResource), churnPlace)
 	v.leavesNothing(t)
 	v.isRight(t)
@@ -159,6 +156,7 @@ func vanishingNamespace(t *testing.T, v *vanishing) {
 
 // vanishingBinding takes the Kubernetes kinds away, and with them every right to look at what they were made of.
 func vanishingBinding(t *testing.T, v *vanishing) {
+	t.Helper()
 	bindings := v.oracle.admin.Resource(schema.GroupVersionResource{Group: "apis.kcp.io", Version: "v1alpha2", Resource: "apibindings"})
 	list, err := bindings.List(t.Context(), metav1.ListOptions{})
 	if err != nil {
@@ -177,20 +175,8 @@ func vanishingBinding(t *testing.T, v *vanishing) {
 	v.leavesNothing(t)
 }
 
-// vanishingRegistration takes one of three members away, whose copies the others have too.
-func vanishingRegistration(t *testing.T, v *vanishing) {
-	vanishes(t, v.tenant.Client.Registrations(), spareMember)
-	left := &oracle{workspace: v.oracle.workspace, members: map[string]dynamic.Interface{spareMember: v.oracle.members[spareMember]}}
-	framework.Eventually(t, "nothing to be left on the member", vanishTimeout, left.nothing)
-	delete(v.oracle.members, spareMember)
-	edit := fmt.Appendf(nil, `{"spec":{"clusterNames":[%q,%q]}}`, v.tenant.Members["east"], v.tenant.Members["west"])
-	if _, err := v.tenant.Placements(churnPlace).Patch(t.Context(), "all", types.MergePatchType, edit, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	v.isRight(t)
-}
-
 func vanishingGrant(t *testing.T, v *vanishing) {
+	t.Helper()
 	vanishes(t, suite.Acme.Client.Grants(), v.tenant.Name)
 	v.leavesNothing(t)
 	v.stop()
@@ -213,6 +199,7 @@ func vanishingGrant(t *testing.T, v *vanishing) {
 }
 
 func vanishingPlacement(t *testing.T, v *vanishing) {
+	t.Helper()
 	vanishes(t, v.tenant.Placements(churnPlace), "all")
 	v.leavesNothing(t)
 	v.isRight(t)

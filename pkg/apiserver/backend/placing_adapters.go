@@ -36,7 +36,7 @@ type upstream struct {
 }
 
 func (u upstream) Kinds() []schema.GroupResource {
-	resources := u.Workloads.Resources()
+	resources := u.Resources()
 	kinds := make([]schema.GroupResource, 0, len(resources))
 	for _, resource := range resources {
 		kinds = append(kinds, resource.GVR.GroupResource())
@@ -45,7 +45,7 @@ func (u upstream) Kinds() []schema.GroupResource {
 }
 
 func (u upstream) Kind(gr schema.GroupResource) (sync.Kind, bool) {
-	resource, found := u.Workloads.Resource(gr)
+	resource, found := u.Resource(gr)
 	return sync.Kind{GVR: resource.GVR, Claimed: resource.Claimed, Status: resource.Status}, found
 }
 
@@ -60,14 +60,14 @@ const orphanGrace = 5 * time.Minute
 
 // Certain says that what is not found is not there: neither the object nor a Placement that selects it.
 func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool {
-	if !u.Workloads.Bound(ws) {
-		return u.Workloads.Ended(ws) || u.Workloads.CompleteFor() >= orphanGrace
+	if !u.Bound(ws) {
+		return u.Ended(ws) || u.CompleteFor() >= orphanGrace
 	}
 	if gr == (schema.GroupResource{Resource: "namespaces"}) {
-		_, _, known := u.Workloads.Namespace(ws, metav1.NamespaceDefault)
+		_, _, known := u.Namespace(ws, metav1.NamespaceDefault)
 		return known && u.placementsCertain(ws)
 	}
-	return u.Workloads.Synced(gr, ws) && u.placementsCertain(ws)
+	return u.Synced(gr, ws) && u.placementsCertain(ws)
 }
 
 func (u upstream) placementsCertain(ws logicalcluster.Name) bool {

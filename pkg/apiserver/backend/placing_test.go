@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	restclient "k8s.io/client-go/rest"
 	"k8s.io/component-base/metrics"
@@ -112,9 +113,7 @@ func inAcme(apiVersion, kind, namespace, name string, more map[string]any) map[s
 		metadata["namespace"] = namespace
 	}
 	out := map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": metadata}
-	for key, value := range more {
-		out[key] = value
-	}
+	maps.Copy(out, more)
 	return out
 }
 
@@ -242,7 +241,7 @@ func statusOf(t *testing.T, b apiserver.Backend) (*tmcv1alpha1.PlacementStatus, 
 	if !ok {
 		t.Fatalf("%T does not get", b.Storage["placementstatuses"])
 	}
-	object, err := getter.Get(genericrequest.WithNamespace(workspace.With(t.Context(), "acme1"), "shop"), "all", &metav1.GetOptions{})
+	object, err := getter.Get(genericapirequest.WithNamespace(workspace.With(t.Context(), "acme1"), "shop"), "all", &metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -99,15 +99,15 @@ func TestRegistrationIsHeldWhileItsMemberHasCopies(t *testing.T) {
 		patches int
 		again   time.Duration
 	}{
-		"it has no copies":                          {func(*world) {}, free, 0, 0},
-		"it is in doubt":                            {func(w *world) { w.doubt = true }, free, 0, 0},
-		"it has copies":                             {func(w *world) { w.copies = 1 }, held, 1, 0},
-		"it is held already":                        {func(w *world) { w.copies = 1; w.hold() }, held, 0, 0},
-		"its copies went":                           {func(w *world) { w.hold() }, held, 0, 0},
-		"it is deleted, and not held":               {func(w *world) { w.copies = 1; w.remove() }, free, 0, 0},
-		"it is deleted with copies":                 {func(w *world) { w.copies = 1; w.hold(); w.remove() }, held, 0, checkInterval},
-		"it is deleted in doubt":                    {func(w *world) { w.doubt = true; w.hold(); w.remove() }, held, 0, checkInterval},
-		"it is deleted without copies":              {func(w *world) { w.hold(); w.remove() }, free, 1, 0},
+		"it has no copies":             {func(*world) {}, free, 0, 0},
+		"it is in doubt":               {func(w *world) { w.doubt = true }, free, 0, 0},
+		"it has copies":                {func(w *world) { w.copies = 1 }, held, 1, 0},
+		"it is held already":           {func(w *world) { w.copies = 1; w.hold() }, held, 0, 0},
+		"its copies went":              {func(w *world) { w.hold() }, held, 0, 0},
+		"it is deleted, and not held":  {func(w *world) { w.copies = 1; w.remove() }, free, 0, 0},
+		"it is deleted with copies":    {func(w *world) { w.copies = 1; w.hold(); w.remove() }, held, 0, checkInterval},
+		"it is deleted in doubt":       {func(w *world) { w.doubt = true; w.hold(); w.remove() }, held, 0, checkInterval},
+		"it is deleted without copies": {func(w *world) { w.hold(); w.remove() }, free, 1, 0},
 		"it does not answer for just less than the time": {func(w *world) {
 			w.copies, w.doubt = 1, true
 			w.hold()

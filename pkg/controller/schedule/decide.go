@@ -139,7 +139,7 @@ func nothingSelected(p *tmcv1alpha1.Placement, lost []tmcv1alpha1.UnplacedObject
 // leaving returns the decisions: the chosen members are active, and those that were chosen before and still have copies
 // leave.
 func leaving(current []tmcv1alpha1.PlacementDecision, chosen []placement.Choice, progress Progress) []tmcv1alpha1.PlacementDecision {
-	var out []tmcv1alpha1.PlacementDecision
+	out := make([]tmcv1alpha1.PlacementDecision, 0, len(chosen))
 	active := map[string]bool{}
 	for _, choice := range chosen {
 		active[choice.Name] = true
@@ -194,7 +194,7 @@ func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected 
 
 // targets are the active members of decisions, as replicas are divided among them.
 func (c *Controller) targets(key workspace.Key, decisions []tmcv1alpha1.PlacementDecision) []placement.Target {
-	var out []placement.Target
+	out := make([]placement.Target, 0, len(decisions))
 	for _, decision := range decisions {
 		if decision.Phase == tmcv1alpha1.DecisionLeaving {
 			continue

@@ -65,6 +65,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, clock clock.WithTicker) *world {
+	t.Helper()
 	w := &world{
 		t: t, placements: map[workspace.Key]*tmcv1alpha1.Placement{}, registrations: map[workspace.Key]*tmcv1alpha1.ClusterRegistration{},
 		observations: map[workspace.Key]view.Observation{}, entries: map[workspace.Key][]view.Entry{},
@@ -86,6 +87,7 @@ func newWorld(t testing.TB, clock clock.WithTicker) *world {
 
 // stepped is a world whose queue the test works off.
 func stepped(t testing.TB) *world {
+	t.Helper()
 	w := newWorld(t, testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 	w.c.engine = w.newEngine()
 	return w

@@ -30,7 +30,7 @@ const (
 	DefaultDetachAfter = 2 * time.Minute
 	// DefaultStatusInterval is the least time between two writes of one object's status.
 	DefaultStatusInterval = 100 * time.Millisecond
-	// DefaultWorkers is how many objects are looked at at once.
+	// DefaultWorkers is how many objects are reconciled at once.
 	DefaultWorkers = 8
 	// DefaultWritesPerMember is how many writes one member gets at once.
 	DefaultWritesPerMember = 8

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -31,7 +30,6 @@ type Row struct {
 // object is what is remembered of one object between passes. Its fields are used by the one worker that has its key;
 // what others read is in rows.
 type object struct {
-	uid    types.UID
 	copies map[workspace.Key]*copyState
 	// marked is the resourceVersion on top of which finalizer and annotation were written last.
 	marked string
@@ -238,7 +236,7 @@ func (s *states) require(key Key, needs sets.Set[Key], reach map[workspace.Key]s
 	s.heard.Insert(key)
 	before := s.needs[key]
 	moved := !maps.Equal(s.reach[key], reach)
-	var changed []Key
+	changed := make([]Key, 0, len(needs))
 	for need := range before.Difference(needs) {
 		s.neededBy[need].Delete(key)
 		if s.neededBy[need].Len() == 0 {

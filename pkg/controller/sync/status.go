@@ -104,7 +104,7 @@ func (p *pass) previousStatus() map[string]any {
 
 // copies are what the status is summed from: the copies on the members that should have one.
 func (p *pass) copies() []rollup.Copy {
-	var out []rollup.Copy
+	out := make([]rollup.Copy, 0, len(p.wanted))
 	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
 		t := p.wanted[member]
 		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Reachable: p.c.config.Downstream.Reachable(member) == metav1.ConditionTrue}

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	gosync "sync"
 	"testing"
 	"time"
 
@@ -66,7 +65,6 @@ type world struct {
 	clock *testingclock.FakeClock
 	c     *Controller
 
-	mu         gosync.Mutex
 	version    int
 	objects    map[Key]*unstructured.Unstructured
 	stale      map[Key]*unstructured.Unstructured // what is still shown of objects
@@ -93,6 +91,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
+	t.Helper()
 	w := &world{
 		t: t, clock: testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)),
 		objects: map[Key]*unstructured.Unstructured{}, stale: map[Key]*unstructured.Unstructured{},

@@ -12,7 +12,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -172,7 +172,7 @@ func TestTenantsSeeTheirOwn(t *testing.T) {
 	}{
 		"its own": {"acme", "shop", true}, "another namespace": {"acme", "default", false}, "another workspace": {"globex", "shop", false},
 	} {
-		ctx := genericrequest.WithNamespace(workspace.With(t.Context(), logicalcluster.Name(tc.workspace)), tc.namespace)
+		ctx := genericapirequest.WithNamespace(workspace.With(t.Context(), logicalcluster.Name(tc.workspace)), tc.namespace)
 		if _, err := rest.Get(ctx, "all", &metav1.GetOptions{}); (err == nil) != tc.found {
 			t.Errorf("%s: %v", name, err)
 		}
