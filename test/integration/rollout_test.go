@@ -158,3 +158,18 @@ func TestFailingImageIsToldAtOnce(t *testing.T) {
 	tenant.WaitForUpstream(t, "web", func(d *appsv1.Deployment) error { return errors.Join(available(2)(d), rolledOut(d)) })
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 }
+
+// copyOf returns what the view says of one copy.
+func copyOf(view *tmcv1alpha1.PlacementStatus, member, kind, name string) (*tmcv1alpha1.PlacedObject, error) {
+	for i := range view.Status.Clusters {
+		if view.Status.Clusters[i].ClusterName != member {
+			continue
+		}
+		for j := range view.Status.Clusters[i].Objects {
+			if found := &view.Status.Clusters[i].Objects[j]; found.Kind == kind && found.Name == name {
+				return found, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("the view has no %s %s on %s: %+v", kind, name, member, view.Status)
+}
