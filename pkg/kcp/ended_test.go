@@ -54,3 +54,21 @@ func TestCompletenessIsLostWithAnEndpoint(t *testing.T) {
 	f.fail("/b/", 0)
 	eventually(t, "complete again", func() bool { return s.CompleteFor() > 0 })
 }
+
+// Who lends what concerns workspaces of other endpoints, so nothing is complete without it.
+func TestCompletenessNeedsRegistrationsAndGrants(t *testing.T) {
+	t.Parallel()
+	for _, resource := range []string{registrations, grants} {
+		f := newFakeKCP(t)
+		f.set(at("a", bindings), binding("one"))
+		f.fail(at("a", resource), 503)
+		f.endpoints("a")
+		s := start(t, f, nil)
+		eventually(t, "bound", func() bool { return s.Bound("one") })
+		if s.Complete() {
+			t.Errorf("complete without %s", resource)
+		}
+		f.fail(at("a", resource), 0)
+		eventually(t, "complete", s.Complete)
+	}
+}

@@ -36,6 +36,8 @@ type follower interface {
 	drop(url string)
 	// looked is told that all endpoints were looked at.
 	looked()
+	// read says whether an endpoint's objects have been read that others than its own workspaces depend on.
+	read(url string) bool
 }
 
 // endpoint is one shard's URL while it is followed.
@@ -102,7 +104,7 @@ func (s *export) follow(ctx context.Context) {
 	s.retire(ctx, wanted)
 	s.follower.looked()
 	s.judge(ctx)
-	s.noteComplete(s.allBound(wanted))
+	s.noteComplete(s.allRead(wanted))
 }
 
 // retire ends endpoints that left the slice. One that was replaced, as when a shard gets another address, goes on
@@ -151,11 +153,12 @@ func (s *export) stopAll() {
 	}
 }
 
-// allBound says whether the bindings at every wanted endpoint have been read, so that a workspace without one has none.
-func (s *export) allBound(wanted []string) bool {
+// allRead says whether the bindings at every wanted endpoint have been read, so that a workspace without one has none, and
+// what else concerns workspaces of other endpoints.
+func (s *export) allRead(wanted []string) bool {
 	for _, url := range wanted {
 		running, found := s.following[url]
-		if !found || syncState(running.bindings.Load()) != stateSynced {
+		if !found || syncState(running.bindings.Load()) != stateSynced || !s.follower.read(url) {
 			return false
 		}
 	}

@@ -132,8 +132,9 @@ func (s *export) Bound(ws logicalcluster.Name) bool { return s.workspaces.Bound(
 // it up for the startup grace only. Once true it stays so.
 func (s *export) HasSynced() bool { return s.synced.Load() }
 
-// Complete reports whether the bindings of every endpoint have been read since the start: a workspace that is not bound
-// then has no binding, and is not merely unknown while its shard is away.
+// Complete reports whether the bindings of every endpoint have been read since the start, and of TMC's own export its
+// registrations and grants: a workspace that is not bound then has no binding, and a member that is not seen is not lent,
+// and neither is merely unknown while its shard is away.
 func (s *export) Complete() bool { return s.complete.Load() != 0 }
 
 // CompleteFor returns for how long Complete has been true without a break; zero is not at all.

@@ -23,8 +23,8 @@ type Set struct {
 	grants        *Index[*tmcv1alpha1.ClusterGrant]
 	placements    *Index[*tmcv1alpha1.Placement]
 	secrets       *Index[*corev1.Secret]
-	// How far Secrets and Placements are, by endpoint; only while endpoints are looked at.
-	secretsAt, placementsAt map[string]*atomic.Int32
+	// How far each kind is, by endpoint; only while endpoints are looked at.
+	secretsAt, placementsAt, registrationsAt, grantsAt map[string]*atomic.Int32
 	// Where they have been read.
 	secretsRead, placementsRead endpointNames
 }
@@ -33,7 +33,10 @@ var _ follower = &Set{}
 
 // New returns a set that is empty until Run runs.
 func New(config Config) (*Set, error) {
-	s := &Set{secretsAt: map[string]*atomic.Int32{}, placementsAt: map[string]*atomic.Int32{}}
+	s := &Set{
+		secretsAt: map[string]*atomic.Int32{}, placementsAt: map[string]*atomic.Int32{},
+		registrationsAt: map[string]*atomic.Int32{}, grantsAt: map[string]*atomic.Int32{},
+	}
 	export, err := newExport(config, s, false)
 	if err != nil {
 		return nil, err
@@ -76,16 +79,28 @@ func (s *Set) begin(ctx context.Context, e *endpoint, client dynamic.Interface) 
 	own := tmcv1alpha1.SchemeGroupVersion()
 	credentials := labels.SelectorFromSet(labels.Set{tmcv1alpha1.CredentialsLabel: tmcv1alpha1.CredentialsLabelValue})
 	s.secretsAt[e.url] = run(ctx, s.export, e, client, s.secrets, decoder[corev1.Secret](), corev1.SchemeGroupVersion.WithResource("secrets"), credentials.String())
-	run(ctx, s.export, e, client, s.registrations, decoder[tmcv1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
-	run(ctx, s.export, e, client, s.grants, decoder[tmcv1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
+	s.registrationsAt[e.url] = run(ctx, s.export, e, client, s.registrations, decoder[tmcv1alpha1.ClusterRegistration](), own.WithResource("clusterregistrations"), "")
+	s.grantsAt[e.url] = run(ctx, s.export, e, client, s.grants, decoder[tmcv1alpha1.ClusterGrant](), own.WithResource("clustergrants"), "")
 	s.placementsAt[e.url] = run(ctx, s.export, e, client, s.placements, decoder[tmcv1alpha1.Placement](), own.WithResource("placements"), "")
 }
 
 func (s *Set) ended(url string) {
 	delete(s.secretsAt, url)
 	delete(s.placementsAt, url)
+	delete(s.registrationsAt, url)
+	delete(s.grantsAt, url)
 	s.secretsRead.remove(url)
 	s.placementsRead.remove(url)
+}
+
+// read says whether it is known who lends what at an endpoint.
+func (s *Set) read(url string) bool {
+	for _, at := range []map[string]*atomic.Int32{s.registrationsAt, s.grantsAt} {
+		if state, found := at[url]; !found || syncState(state.Load()) != stateSynced {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Set) drop(url string) {

@@ -192,6 +192,31 @@ func (w *Workloads) Synced(resource schema.GroupResource, ws logicalcluster.Name
 	return known
 }
 
+// Read reports whether all kinds of objects of a bound workspace have been read, of the claimed ones those that it shares.
+func (w *Workloads) Read(ws logicalcluster.Name) bool {
+	w.state.RLock()
+	defer w.state.RUnlock()
+	endpoint, bound := w.workspaces.endpoint(ws)
+	at, known := w.shards[endpoint]
+	exported := w.exported.Load()
+	if !bound || !known || exported == nil || !at.whole.Load() {
+		return false
+	}
+	for resource, one := range at.following {
+		if !exported.Has(resource) {
+			if accepted, applied := w.workspaces.claim(ws, resource); !accepted {
+				continue
+			} else if !applied {
+				return false
+			}
+		}
+		if syncState(one.state.Load()) != stateSynced {
+			return false
+		}
+	}
+	return true
+}
+
 // begin starts to find out what an endpoint shows.
 func (w *Workloads) begin(ctx context.Context, e *endpoint, client dynamic.Interface) {
 	at := newShard(w, e, client)
@@ -220,6 +245,8 @@ func (w *Workloads) drop(url string) {
 }
 
 func (*Workloads) looked() {}
+
+func (*Workloads) read(string) bool { return true }
 
 func (w *Workloads) shardOf(ws logicalcluster.Name) *shard {
 	endpoint, bound := w.workspaces.endpoint(ws)

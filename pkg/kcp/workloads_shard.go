@@ -47,6 +47,8 @@ type shard struct {
 	kick       chan struct{}
 	discovered *atomic.Int32
 	namespaces *atomic.Int32
+	// whole says that once everything was discovered that the endpoint shows.
+	whole atomic.Bool
 
 	// following is written by run alone, with the workloads' lock held.
 	following map[schema.GroupResource]*followed
@@ -138,7 +140,11 @@ func (s *shard) look(ctx context.Context) bool {
 	s.takeOver(ctx, found)
 	s.workloads.publish()
 	s.discovered.Store(int32(stateSynced))
-	return len(found.unsure) == 0
+	if len(found.unsure) > 0 {
+		return false
+	}
+	s.whole.Store(true)
+	return true
 }
 
 // takeOver starts, restarts and ends what is followed.

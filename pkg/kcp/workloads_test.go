@@ -150,12 +150,12 @@ func TestSEC07ClaimsAreHonoured(t *testing.T) {
 		})
 	})
 	eventually(t, "synced", func() bool { return w.HasSynced() && w.Bound("one") })
-	type seen struct{ found, synced, exists, known bool }
+	type seen struct{ found, synced, exists, known, read bool }
 	look := func() seen {
 		exists, _, known := w.Namespace("one", "shop")
-		return seen{has(w, configmapsGR, in("one", "shop", "config"))(), w.Synced(configmapsGR, "one"), exists, known}
+		return seen{has(w, configmapsGR, in("one", "shop", "config"))(), w.Synced(configmapsGR, "one"), exists, known, w.Read("one")}
 	}
-	if got := look(); got != (seen{}) {
+	if got := look(); got != (seen{read: true}) {
 		t.Errorf("without an answer: got %+v", got)
 	}
 	all := []string{"configmaps", "namespaces"}
@@ -165,10 +165,10 @@ func TestSEC07ClaimsAreHonoured(t *testing.T) {
 		want              seen
 	}{
 		{"accepted", all, nil, seen{found: true, exists: true}},
-		{"applied", all, all, seen{true, true, true, true}},
-		{"one taken back, not yet undone", []string{"namespaces"}, all, seen{exists: true, known: true}},
-		{"applied again", all, all, seen{true, true, true, true}},
-		{"all taken back", nil, nil, seen{}},
+		{"applied", all, all, seen{true, true, true, true, true}},
+		{"one taken back, not yet undone", []string{"namespaces"}, all, seen{exists: true, known: true, read: true}},
+		{"applied again", all, all, seen{true, true, true, true, true}},
+		{"all taken back", nil, nil, seen{read: true}},
 	}
 	for _, step := range steps {
 		before := told.Load()
@@ -178,6 +178,22 @@ func TestSEC07ClaimsAreHonoured(t *testing.T) {
 	if !w.Synced(deploymentsGR, "one") {
 		t.Error("claims matter to what the export holds")
 	}
+}
+
+// What is decided from all objects of a workspace waits for the last kind of them.
+func TestWorkloadsAreReadOnceEveryKindIs(t *testing.T) {
+	t.Parallel()
+	f := newWorkloads(t)
+	f.fail(at("a", deployments), 503)
+	w := follow(t, f, nil)
+	all := []string{"configmaps", "namespaces"}
+	f.set(at("a", bindings), workloadBinding("one", all, all))
+	eventually(t, "other kinds are read", func() bool { return w.Synced(configmapsGR, "one") })
+	if w.Read("one") || w.Read("nobody") {
+		t.Error("read before one kind is")
+	}
+	f.fail(at("a", deployments), 0)
+	eventually(t, "read", func() bool { return w.Read("one") })
 }
 
 func TestClaimsThatAreKeptAreBounded(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	apisv1alpha2 "github.com/kcp-dev/sdk/apis/apis/v1alpha2"
 	"github.com/kcp-dev/sdk/apis/core"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/lru"
 
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -26,10 +26,14 @@ type Workspaces struct {
 	bound    map[logicalcluster.Name]boundWorkspace
 	byPath   map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time
 	handlers []func(logicalcluster.Name)
-	// ended are the workspaces whose last binding was seen to end. One that went with its endpoint is none of them.
-	ended    sets.Set[logicalcluster.Name]
+	// ended are the workspaces whose last binding was seen to end, the last of them. One that went with its endpoint is
+	// none of them.
+	ended    *lru.Cache
 	dropping bool // an endpoint is being forgotten
 }
+
+// maxEnded bounds how many ended workspaces are remembered. Of one that is forgotten it takes longer to be certain.
+const maxEnded = 100_000
 
 type boundWorkspace struct {
 	path     logicalcluster.Path
@@ -53,16 +57,15 @@ func newWorkspaces(exportName string, leaving bool) *Workspaces {
 		leaving:    leaving,
 		bound:      map[logicalcluster.Name]boundWorkspace{},
 		byPath:     map[logicalcluster.Path]map[logicalcluster.Name]metav1.Time{},
-		ended:      sets.Set[logicalcluster.Name]{},
+		ended:      lru.New(maxEnded),
 	}
 }
 
 // Ended reports whether the last binding of a workspace was seen to end: it is not merely unknown, as one whose shard is
 // away or has left.
 func (w *Workspaces) Ended(name logicalcluster.Name) bool {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.ended.Has(name)
+	_, ended := w.ended.Get(name)
+	return ended
 }
 
 // dropped runs a function that forgets bindings of an endpoint, which do not count as ended.
@@ -166,11 +169,11 @@ func (w *Workspaces) set(name logicalcluster.Name, bindings *Index[*apisv1alpha2
 	}
 	if !isBound {
 		if !w.dropping {
-			w.ended.Insert(name)
+			w.ended.Add(name, struct{}{})
 		}
 		return true
 	}
-	w.ended.Delete(name)
+	w.ended.Remove(name)
 	w.bound[name] = after
 	if after.path.Empty() {
 		return true

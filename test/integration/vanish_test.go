@@ -39,11 +39,16 @@ const (
 func TestFLT21DeletionsDuringSync(t *testing.T) {
 	for name, run := range map[string]func(*testing.T, *vanishing){
 		"workspace": vanishingWorkspace, "namespace": vanishingNamespace, "binding": vanishingBinding,
-		"grant": vanishingGrant, "placement": vanishingPlacement,
+		"registration": vanishingRegistration, "grant": vanishingGrant, "placement": vanishingPlacement,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tenant := suite.NewPlacingTenant(t, "flt21-"+name, []string{"east", "west"})
+			if name == "registration" {
+				suite.Register(t, tenant.Tenant, spareMember)
+				tenant.Client.WaitForStatus(t, spareMember, "Ready", metav1.ConditionTrue)
+				tenant.Members[spareMember] = spareMember
+			}
 			v := &vanishing{tenant: tenant, oracle: newOracle(t, tenant)}
 			v.start(t)
 			began := time.Now()
@@ -173,6 +178,20 @@ func vanishingBinding(t *testing.T, v *vanishing) {
 		t.Fatal("there is no binding of the Kubernetes kinds")
 	}
 	v.leavesNothing(t)
+}
+
+// vanishingRegistration takes one of three members away, whose copies the others have too.
+func vanishingRegistration(t *testing.T, v *vanishing) {
+	t.Helper()
+	vanishes(t, v.tenant.Client.Registrations(), spareMember)
+	left := &oracle{workspace: v.oracle.workspace, members: map[string]dynamic.Interface{spareMember: v.oracle.members[spareMember]}}
+	framework.Eventually(t, "nothing to be left on the member", vanishTimeout, left.nothing)
+	delete(v.oracle.members, spareMember)
+	edit := fmt.Appendf(nil, `{"spec":{"clusterNames":[%q,%q]}}`, v.tenant.Members["east"], v.tenant.Members["west"])
+	if _, err := v.tenant.Placements(churnPlace).Patch(t.Context(), "all", types.MergePatchType, edit, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	v.isRight(t)
 }
 
 func vanishingGrant(t *testing.T, v *vanishing) {

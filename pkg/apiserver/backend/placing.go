@@ -76,7 +76,7 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 	w.schedule = schedule.New(schedule.Config{
 		Placements: p.set.Placements(), Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants,
 		Workloads: upstream{w.workloads, p.set}, Copies: placed{p}, Leader: p.leader, Status: p.set.PlacementStatus(),
-		Certain:       p.set.Complete,
+		Certain:       upstream{w.workloads, p.set}.decidable,
 		OnDecision:    func(key workspace.Key) { w.sync.EnqueuePlacement(key); w.report.Enqueue(key) },
 		OnExplanation: func(key workspace.Key) { w.report.Enqueue(key) },
 		OnPromise:     func(member workspace.Key) { p.publisher.Enqueue(member) },

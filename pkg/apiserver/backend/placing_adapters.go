@@ -70,6 +70,20 @@ func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool 
 	return u.Synced(gr, ws) && u.placementsCertain(ws)
 }
 
+// decidable says that everything has been read that decisions of a workspace depend on.
+func (u upstream) decidable(ws logicalcluster.Name) bool {
+	if !u.set.Complete() {
+		return false
+	}
+	if !u.Bound(ws) {
+		return u.Ended(ws) || u.CompleteFor() >= orphanGrace
+	}
+	return u.Read(ws)
+}
+
+// Lends says that what a member's owner lends has been read: who is not seen to see the member then does not see it.
+func (u upstream) Lends(workspace.Key) bool { return u.set.Complete() }
+
 func (u upstream) placementsCertain(ws logicalcluster.Name) bool {
 	if u.set.Bound(ws) {
 		return u.set.PlacementsRead(ws)

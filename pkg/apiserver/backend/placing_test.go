@@ -326,6 +326,9 @@ func testUpstream(t *testing.T, p *parts) {
 	if up.placementsCertain("globex1") || !up.placementsCertain("acme1") {
 		t.Error("placements are certain where they are not, or not where they are")
 	}
+	if up.decidable("globex1") || !up.decidable("acme1") || !up.Lends(east) {
+		t.Error("decisions can be made where they cannot, or not where they can")
+	}
 }
 
 func testFacts(t *testing.T, p *parts) {

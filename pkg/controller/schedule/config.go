@@ -98,8 +98,9 @@ type Config struct {
 	Copies        Copies
 	Leader        Leader
 	Status        StatusPatcher
-	// Certain says that a member that is not known does not exist, and is not merely unknown while its shard is away.
-	Certain func() bool
+	// Certain says that what is not known of a workspace does not exist, its members and its objects, and is not merely
+	// unread while a shard is away or a kind has not been listed.
+	Certain func(ws logicalcluster.Name) bool
 	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
 	// said of it does; OnPromise when a member owes another amount. They must not block.
 	OnDecision, OnExplanation func(placement workspace.Key)
@@ -122,7 +123,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = clock.RealClock{}
 	}
 	if c.Certain == nil {
-		c.Certain = func() bool { return true }
+		c.Certain = func(logicalcluster.Name) bool { return true }
 	}
 	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise} {
 		if *callback == nil {

@@ -5,6 +5,7 @@ package schedule
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,10 +34,36 @@ type Controller struct {
 
 	mu      sync.RWMutex
 	decided map[workspace.Key]*decided
+	shown   map[workspace.Key]shown
+}
+
+// shown is what others than the Placement itself depend on, as it was seen last. What its status says besides is nobody
+// else's concern, or each status would have everything in the namespace looked at.
+type shown struct {
+	uid        types.UID
+	generation int64
+	deleting   bool
+	detach     string
+	decisions  []tmcv1alpha1.PlacementDecision
+}
+
+func shownOf(p *tmcv1alpha1.Placement) shown {
+	return shown{
+		uid: p.UID, generation: p.Generation, deleting: p.DeletionTimestamp != nil,
+		detach: p.Annotations[tmcv1alpha1.ForceDetachAnnotation], decisions: p.Status.Decisions,
+	}
+}
+
+func (s shown) same(other shown) bool {
+	return s.uid == other.uid && s.generation == other.generation && s.deleting == other.deleting && s.detach == other.detach &&
+		slices.Equal(s.decisions, other.decisions)
 }
 
 // workers is how many statuses are written at once.
 const workers = 8
+
+// uncertainPause is how often a Placement is looked at whose decisions are kept until more has been read.
+const uncertainPause = time.Second
 
 // decided is what is known of one Placement. It is replaced as a whole.
 type decided struct {
@@ -49,13 +76,15 @@ type decided struct {
 	rejected []tmcv1alpha1.ClusterRejection
 	lost     []tmcv1alpha1.UnplacedObject
 	waiting  bool // for members to change
+	// uncertain says that the decisions were kept since not everything has been read that they depend on.
+	uncertain bool
 }
 
 // New returns a controller that works while Run runs.
 func New(config Config) *Controller {
 	c := &Controller{
 		config: config.withDefaults(), roster: newRoster(), places: newByPlace(), ledger: newLedger(),
-		decided: map[workspace.Key]*decided{},
+		decided: map[workspace.Key]*decided{}, shown: map[workspace.Key]shown{},
 	}
 	c.engine = engine.New(engine.Config[workspace.Key]{
 		// Decisions are made one after the other, but are written together: no Placement waits for another's write.
@@ -67,10 +96,20 @@ func New(config Config) *Controller {
 // Run decides until the context ends.
 func (c *Controller) Run(ctx context.Context) { c.engine.Run(ctx) }
 
-// Enqueue makes the controller look at a Placement that changed, and at those of its namespace that compete with it.
+// Enqueue makes the controller look at a Placement that changed, and, if it concerns them, at those of its namespace
+// that compete with it.
 func (c *Controller) Enqueue(key workspace.Key) {
-	_, exists := c.config.Placements.Find(key)
+	p, exists := c.config.Placements.Find(key)
 	c.places.set(key, exists)
+	if exists && c.showsTheSame(key, shownOf(p)) {
+		c.engine.Add(key)
+		return
+	}
+	c.enqueueWhole(key)
+}
+
+// enqueueWhole does as Enqueue, whether the Placement changed or not.
+func (c *Controller) enqueueWhole(key workspace.Key) {
 	for _, other := range c.places.at(key.Workspace, key.Namespace) {
 		c.engine.Add(other)
 	}
@@ -78,10 +117,20 @@ func (c *Controller) Enqueue(key workspace.Key) {
 	c.config.OnDecision(key) // its selectors may be others, and objects with them another's
 }
 
+// showsTheSame notes what others depend on of a Placement, and reports whether that is what is known.
+func (c *Controller) showsTheSame(key workspace.Key, now shown) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, known := c.shown[key]
+	c.shown[key] = now
+	return known && before.same(now)
+}
+
 // EnqueueAll makes the controller look at every Placement, as a new leader must.
 func (c *Controller) EnqueueAll() {
 	for _, p := range c.config.Placements.List() {
-		c.Enqueue(keyOf(p))
+		c.places.set(keyOf(p), true)
+		c.enqueueWhole(keyOf(p))
 	}
 }
 
@@ -210,6 +259,7 @@ func (c *Controller) forget(key workspace.Key) {
 	c.mu.Lock()
 	_, known := c.decided[key]
 	delete(c.decided, key)
+	delete(c.shown, key)
 	c.mu.Unlock()
 	changed := c.ledger.forget(key)
 	for _, member := range changed {

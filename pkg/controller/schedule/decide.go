@@ -57,7 +57,11 @@ func (c *Controller) decideNext(p *tmcv1alpha1.Placement, before *decided) (afte
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	after = c.decide(p, before, selected)
-	return after, c.promise(p, after, selected)
+	again = c.promise(p, after, selected)
+	if after.uncertain && (again == 0 || again > uncertainPause) {
+		again = uncertainPause // nobody tells when it becomes certain
+	}
+	return after, again
 }
 
 // known returns what is known of a Placement: what was written last, or what is stored.
@@ -79,6 +83,10 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	c.mu.Lock()
 	_, had := c.decided[key]
 	c.decided[key] = after
+	if known, found := c.shown[key]; found { // what was written shows again, and is told here
+		known.decisions = after.stored.Decisions
+		c.shown[key] = known
+	}
 	c.mu.Unlock()
 	explained := sameOutcome(before, after) && equality.Semantic.DeepEqual(before.lost, after.lost)
 	if !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions) {
@@ -106,9 +114,9 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	case held:
 		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonSuspended, Message: "suspension.scheduling keeps the decisions as they are"}
 		after.stored.Decisions = current
-	case len(current) > 0 && !c.config.Certain():
-		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp has been read"}
-		after.stored.Decisions = current
+	case len(current) > 0 && !c.config.Certain(key.Workspace):
+		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp, and every kind of the workspace, has been read"}
+		after.stored.Decisions, after.uncertain = current, true
 	case len(selected.workloads) == 0:
 		after.outcome = placement.Outcome{Reason: tmcv1alpha1.ReasonNothingSelected, Message: nothingSelected(p, selected.lost)}
 		after.stored.Decisions = leaving(current, nil, progress)

@@ -445,6 +445,9 @@ func TestDoubtKeepsDecisions(t *testing.T) {
 	w.settle()
 	wantDiff(t, "new decisions in doubt", "west", w.chosen(fresh))
 	w.edit(all, func(p *tmcv1alpha1.Placement) { p.Spec.ResourceSelectors = nil })
+	if again := w.reconcile(all).After; again != uncertainPause {
+		t.Errorf("it is looked at again after %s: nobody else tells when the doubt is over", again)
+	}
 	w.doubt = false
 	w.c.EnqueueAll()
 	w.settle()
@@ -561,9 +564,20 @@ func TestTriggers(t *testing.T) {
 			w.entries[registration("east")] = append(w.entries[registration("east")], view.Entry{Key: workspace.Key{Workspace: "globex", Name: "east.g"}})
 			w.c.SetEntries(registration("east"))
 		}, append([]string{"elsewhere"}, everybody...)},
-		"it is lent to others only":             {func(w *world) { w.lend(registration("lent")) }, []string{"elsewhere"}},
-		"a Placement":                           {func(w *world) { w.c.Enqueue(key("first")) }, []string{"first", "second"}},
-		"a Placement elsewhere":                 {func(w *world) { w.c.Enqueue(key("ns/third")) }, []string{"third"}},
+		"it is lent to others only": {func(w *world) { w.lend(registration("lent")) }, []string{"elsewhere"}},
+		"a Placement":               {func(w *world) { w.edit(key("first"), func(*tmcv1alpha1.Placement) {}) }, []string{"first", "second"}},
+		"a Placement's conditions": {func(w *world) {
+			w.change(key("first"), func(p *tmcv1alpha1.Placement) { p.Status.Conditions = nil })
+		}, []string{"first"}},
+		"a Placement's decisions": {func(w *world) {
+			w.change(key("first"), func(p *tmcv1alpha1.Placement) { p.Status.Decisions = nil })
+		}, []string{"first", "second"}},
+		"a forced detach": {func(w *world) {
+			w.change(key("first"), func(p *tmcv1alpha1.Placement) {
+				p.Annotations = map[string]string{tmcv1alpha1.ForceDetachAnnotation: tmcv1alpha1.ForceDetachValue}
+			})
+		}, []string{"first", "second"}},
+		"a Placement elsewhere":                 {func(w *world) { w.edit(key("ns/third"), func(*tmcv1alpha1.Placement) {}) }, []string{"third"}},
 		"all":                                   {func(w *world) { w.c.EnqueueAll() }, append([]string{"elsewhere"}, everybody...)},
 		"a member owes less":                    {func(w *world) { w.unplace(key("first")); w.queued(); w.reconcile(key("first")) }, waiting},
 		"objects of another namespace":          {func(w *world) { w.c.EnqueueObject("acme", "nowhere") }, none},

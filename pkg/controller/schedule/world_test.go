@@ -76,7 +76,7 @@ func newWorld(t testing.TB, clock clock.WithTicker) *world {
 	w.clock, _ = clock.(*testingclock.FakeClock)
 	w.c = New(Config{
 		Placements: placements{w}, Registrations: registrations{w}, Members: w, Lending: w, Workloads: w, Copies: copies{w}, Leader: w, Status: w,
-		Certain:       func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.doubt },
+		Certain:       func(logicalcluster.Name) bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.doubt },
 		OnDecision:    func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.decisions[key]++ },
 		OnExplanation: func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.explanations[key]++ },
 		OnPromise:     func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.promises[key]++ },
@@ -179,11 +179,15 @@ func (w *world) place(name string, edit func(*tmcv1alpha1.Placement)) workspace.
 }
 
 func (w *world) edit(at workspace.Key, edit func(*tmcv1alpha1.Placement)) {
+	w.change(at, func(p *tmcv1alpha1.Placement) { edit(p); p.Generation++ })
+}
+
+// change changes what is no part of the spec.
+func (w *world) change(at workspace.Key, edit func(*tmcv1alpha1.Placement)) {
 	w.mu.Lock()
 	w.version++
 	changed := w.placements[at].DeepCopy()
 	edit(changed)
-	changed.Generation++
 	changed.ResourceVersion = fmt.Sprint(w.version)
 	w.placements[at] = changed
 	w.mu.Unlock()

@@ -867,6 +867,33 @@ func TestMemberThatIsNotLentAnyMore(t *testing.T) {
 	}
 }
 
+// While it is not known who lends what, as after a start beside a shard that does not answer, nothing is taken back.
+func TestMemberOfWhichNobodyKnowsWhetherItIsLent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lent := workspace.Key{Workspace: "globex", Name: "far"}
+	w.join(lent)
+	w.deployment(1, image("nginx"))
+	w.place("all", "far")
+	w.settle()
+	w.unlent = true
+	delete(w.names, "far")
+	w.c.Enqueue(web.Resource, web.Object)
+	w.wait(time.Hour)
+	if w.copy(lent, web) == nil {
+		t.Fatal("the copy went")
+	}
+	w.unlent = false // nobody tells
+	w.wait(takeBackGrace)
+	if w.copy(lent, web) == nil {
+		t.Fatal("the time in which it was not known counts")
+	}
+	w.wait(time.Minute)
+	if w.copy(lent, web) != nil {
+		t.Error("the copy is still there")
+	}
+}
+
 // A forced detach may be asked for of all objects of a Placement.
 func TestForcedDetachOfAPlacement(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@
 package sync
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -158,7 +157,12 @@ func (p *pass) planDependencies() {
 	for member, t := range p.wanted {
 		reach[member] = t.name
 	}
-	maps.Copy(reach, p.staying)
+	for member, name := range p.staying {
+		// One that is left and has no copy any more needs nothing: what it needed would keep the member from being left.
+		if !p.c.config.Downstream.Synced(member, p.kind.GVR) {
+			reach[member] = name
+		}
+	}
 	for _, member := range p.c.states.membersWith(p.key) {
 		if _, known := reach[member]; !known {
 			reach[member] = p.nameOf(member)
@@ -205,14 +209,18 @@ func (p *pass) planLeftovers() {
 }
 
 // takenBack reports whether a member is not lent to the workspace any more: then its copies go, replaced or not. A
-// while is waited, since who sees what is put together from several sources.
+// while is waited, since who sees what is put together from several sources. It begins once all of them have been read.
 func (p *pass) takenBack(member workspace.Key) bool {
-	state := p.object.copyOf(member)
+	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
 	if member.Workspace == p.ws().Workspace || p.sees(member) {
 		state.unseenSince = time.Time{}
 		return false
 	}
-	now := p.c.config.Clock.Now()
+	if !p.c.config.Upstream.Lends(member) {
+		state.unseenSince = time.Time{}
+		p.later(now.Add(takeBackGrace))
+		return false
+	}
 	if state.unseenSince.IsZero() {
 		state.unseenSince = now
 	}

@@ -1,0 +1,48 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// A member is left until nothing of the Placement is there any more. What a workload needed must not wait for that, or
+// each would wait for the other for ever.
+func TestDependenciesLeaveAMemberThatIsBeingLeft(t *testing.T) {
+	t.Parallel()
+	for name, selected := range map[string]bool{"selected": true, "only needed": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if selected {
+				w.selects = func(*tmcv1alpha1.Placement, schema.GroupResource, *unstructured.Unstructured) bool { return true }
+			}
+			w.settings("b")
+			w.deployment(1, withSettings(image("nginx")))
+			w.place("all", "east", "west")
+			w.wait(time.Second)
+			w.run(east, web)
+			w.run(west, web)
+			w.wait(time.Second)
+			w.place("all", "(east)", "west")
+			w.wait(time.Minute)
+			if w.copy(east, web) != nil || w.copy(east, settings) != nil {
+				t.Errorf("copies are left: %v, %v", w.copy(east, web), w.copy(east, settings))
+			}
+			if w.copy(west, web) == nil || w.copy(west, settings) == nil {
+				t.Error("the other member lost something")
+			}
+			if w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}).Occupied["east"] {
+				t.Error("the member counts as occupied")
+			}
+		})
+	}
+}
