@@ -152,8 +152,6 @@ const (
 	ReasonAPIMissing = "APIMissing"
 	// ReasonLowerScore: enough members with a higher score were found.
 	ReasonLowerScore = "LowerScore"
-	// ReasonNoReplicas: its share of the replicas is none.
-	ReasonNoReplicas = "NoReplicas"
 	// ReasonClusterNotFound: the workspace has no such member.
 	ReasonClusterNotFound = "ClusterNotFound"
 )
@@ -178,11 +176,10 @@ const (
 	ReasonTooLarge = "TooLarge"
 	// ReasonMemberUnreachable: the member cannot be reached.
 	ReasonMemberUnreachable = "MemberUnreachable"
+	// ReasonContested: something else on the member changes the copy each time that it is repaired. It is repaired rarely.
+	ReasonContested = "Contested"
 	// ReasonApplyFailed: the member answered with another error.
 	ReasonApplyFailed = "ApplyFailed"
-	// ReasonDependencyMissing: something that the workload refers to does not exist in the workspace, or its kind is
-	// not claimed; the workload is synced all the same.
-	ReasonDependencyMissing = "DependencyMissing"
 	// ReasonNotSyncable: objects of this kind are not synced.
 	ReasonNotSyncable = "NotSyncable"
 	// ReasonPlacedByOther: another Placement places the object.

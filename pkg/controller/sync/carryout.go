@@ -38,6 +38,9 @@ func (p *pass) takeIn(outcomes map[workspace.Key]outcome) {
 			continue
 		}
 		state.failed, state.failures = nil, 0
+		if o.task.repair {
+			state.repaired(now)
+		}
 		state.awaiting, state.waitUntil = true, now.Add(echoWait)
 		state.hash, state.signature = o.task.hash, ""
 		if o.live != nil {

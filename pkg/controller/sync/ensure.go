@@ -103,6 +103,10 @@ func (p *pass) create(member workspace.Key, t target, row *Row, next task) {
 		return
 	}
 	row.Object.Synced, row.Object.Health = metav1.ConditionFalse, tmcv1alpha1.HealthProgressing
+	if p.contested(state, row, next, "removes the copy") {
+		return
+	}
+	next.repair = state.hash == next.hash
 	if missing, waits := p.lacks(member); waits {
 		row.explain(tmcv1alpha1.ReasonSyncing, "waiting until "+missing+" is on the member")
 		return
@@ -178,18 +182,7 @@ func (p *pass) withReplicas(t target, desired, live *unstructured.Unstructured) 
 // update compares a copy with what it should be.
 func (p *pass) update(member workspace.Key, t target, row *Row, next task, live *unstructured.Unstructured) {
 	row.Object.Synced = metav1.ConditionFalse
-	switch origin, _ := transform.OriginOf(live); {
-	case !isCopyOf(live, p.key.Object):
-		row.Object.Health = tmcv1alpha1.HealthUnknown
-		problem := collision("the member has an object of this name that is not this one's copy; it is left alone")
-		row.explain(problem.Reason, problem.Message)
-		return
-	case live.GetDeletionTimestamp() != nil:
-		row.explain(tmcv1alpha1.ReasonSyncing, "a former copy is being removed")
-		return
-	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed:
-		row.explain(tmcv1alpha1.ReasonSyncing, "the copy of a former object of this name is being removed")
-		p.discard(member, row, live)
+	if p.isInTheWay(member, row, live) {
 		return
 	}
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
@@ -197,9 +190,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 	waiting := state.awaiting && state.hash == next.hash && now.Before(state.waitUntil)
 	path, drifted := "", false
 	if applied {
-		path, drifted = transform.Drifted(next.desired, live)
-		// What the member made of our last write is no drift: its admission may change what it is given.
-		drifted = drifted && (state.hash != next.hash || state.signature != transform.LiveSignature(live))
+		path, drifted = p.drifted(state, next, live)
 	}
 	if (applied && !drifted) || (!applied && waiting) {
 		state.awaiting = state.awaiting && !applied
@@ -209,6 +200,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
 		return
 	}
+	what := "changes the copy's marks"
 	if drifted {
 		row.Object.Drifted = true
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy was changed on the member at "+path+"; it is being repaired")
@@ -216,13 +208,42 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 			p.later(state.waitUntil) // repaired already, and not seen yet
 			return
 		}
+		what = "changes " + path
 	} else {
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being brought up to date")
 	}
-	next.owned = true
+	if p.contested(state, row, next, what) {
+		return
+	}
+	next.owned, next.repair = true, state.isRepair(next, live)
 	next.desired = p.withReplicas(t, next.desired, live)
 	if !p.c.lanes.pending(member, p.key) {
 		state.echo = live.GetResourceVersion()
 	}
 	p.hand(member, row, next)
+}
+
+// drifted returns where a copy differs from what was applied. What the member made of our last write is no drift: its
+// admission may change what it is given.
+func (*pass) drifted(state *copyState, next task, live *unstructured.Unstructured) (path string, drifted bool) {
+	path, drifted = transform.Drifted(next.desired, live)
+	return path, drifted && (state.hash != next.hash || state.signature != transform.LiveSignature(live))
+}
+
+// isInTheWay reports whether what the member has is not to be updated, and says why.
+func (p *pass) isInTheWay(member workspace.Key, row *Row, live *unstructured.Unstructured) bool {
+	switch origin, _ := transform.OriginOf(live); {
+	case !isCopyOf(live, p.key.Object):
+		row.Object.Health = tmcv1alpha1.HealthUnknown
+		problem := collision("the member has an object of this name that is not this one's copy; it is left alone")
+		row.explain(problem.Reason, problem.Message)
+	case live.GetDeletionTimestamp() != nil:
+		row.explain(tmcv1alpha1.ReasonSyncing, "a former copy is being removed")
+	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed:
+		row.explain(tmcv1alpha1.ReasonSyncing, "the copy of a former object of this name is being removed")
+		p.discard(member, row, live)
+	default:
+		return false
+	}
+	return true
 }

@@ -24,6 +24,8 @@ type task struct {
 	hash       string
 	// owned says that what is there is known to be ours.
 	owned bool
+	// repair says that the same was applied before.
+	repair bool
 	// uid is that of the copy to delete.
 	uid types.UID
 }

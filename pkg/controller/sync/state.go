@@ -57,6 +57,9 @@ type copyState struct {
 	failedHash string
 	retryAt    time.Time
 	failures   int
+	// repairs counts how often, until repairedAt, it was brought back after somebody else changed it.
+	repairs    int
+	repairedAt time.Time
 	// unseenSince is since when the workspace does not see the member any more.
 	unseenSince time.Time
 }
