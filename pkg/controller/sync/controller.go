@@ -95,7 +95,11 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	origin, ok := transform.OriginOf(live)
 	if !ok || !isCopyOf(live, origin.Key()) {
-		return // whatever it claims to be, it is not where a copy of that would be
+		// Whatever it claims to be, it is not where a copy of that would be. It may be in the way of another one.
+		if key, ours := c.placeOf(member, gr, live); ours {
+			c.engine.Add(key)
+		}
+		return
 	}
 	c.remember(gr, Kind{GVR: gvr})
 	key := Key{Resource: gr, Object: origin.Key()}
@@ -113,6 +117,20 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	if gone {
 		c.engine.Add(namespaceKey(key.Object))
 	}
+}
+
+// placeOf returns the object whose copy would be where an object on a member is, if the namespace there is ours.
+func (c *Controller) placeOf(member workspace.Key, gr schema.GroupResource, live *unstructured.Unstructured) (Key, bool) {
+	namespace, found := c.config.Downstream.Copy(member, Location{Resource: namespaces(), Name: live.GetNamespace()})
+	if !found {
+		return Key{}, false
+	}
+	key, ours := namespaceOf(namespace)
+	if !ours {
+		return Key{}, false
+	}
+	key.Object.Namespace, key.Object.Name = key.Object.Name, live.GetName()
+	return Key{Resource: gr, Object: key.Object}, true
 }
 
 func namespaceKey(object workspace.Key) Key {

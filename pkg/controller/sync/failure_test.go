@@ -153,6 +153,9 @@ func TestFLT17TamperedMarksReachNoOtherObject(t *testing.T) {
 				u.Object["status"] = map[string]any{"replicas": int64(666), "observedGeneration": int64(1)}
 			})
 			w.wait(time.Minute)
+			if told := w.c.states.rows[web][0].Object.Reason == tmcv1alpha1.ReasonCollision; told != (mark != transform.UIDAnnotation) {
+				t.Errorf("that it is another's by its marks is told: %v", told)
+			}
 			w.c.EnqueueAll()
 			w.wait(time.Minute)
 			if got := w.objects[other].GetResourceVersion(); got != before {
