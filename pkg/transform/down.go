@@ -55,7 +55,7 @@ func Down(upstream *unstructured.Unstructured, t Target) (*unstructured.Unstruct
 		}
 		desired[key] = copied
 	}
-	adapt(kind, desired, upstream.GetName())
+	adapt(kind, desired, upstream.GetName(), t.Workspace)
 	setReplicas(kind, desired, t)
 	metadata := downMetadata(upstream, t)
 	if kind.Group == "batch" && kind.Kind == "Job" {

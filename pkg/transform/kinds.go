@@ -6,11 +6,13 @@ package transform
 import (
 	"strings"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// adapt removes from a copy what servers and controllers fill in, and what names something outside of the namespace.
-func adapt(kind schema.GroupKind, desired map[string]any, name string) {
+// adapt removes from a copy what servers and controllers fill in, and what names something outside of the namespace, and
+// keeps what selects namespaces to those of the workspace.
+func adapt(kind schema.GroupKind, desired map[string]any, name string, ws logicalcluster.Name) {
 	spec := asMap(desired["spec"])
 	switch kind {
 	case schema.GroupKind{Kind: "Service"}:
@@ -21,6 +23,8 @@ func adapt(kind schema.GroupKind, desired map[string]any, name string) {
 		delete(desired, "secrets") // the tokens that the workspace made for it
 	case schema.GroupKind{Group: "batch", Kind: "Job"}:
 		adaptJob(spec, name)
+	case schema.GroupKind{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:
+		adaptPolicy(spec, ws)
 	case schema.GroupKind{Group: "apps", Kind: "StatefulSet"}:
 		for _, item := range asList(spec["volumeClaimTemplates"]) {
 			template := asMap(item)
