@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,11 +183,41 @@ func (e *everyday) compare(ctx context.Context, client dynamic.Interface, namesp
 		if err != nil {
 			return fmt.Errorf("getting %s %s: %w; %s", want.GetKind(), want.GetName(), err, e.tenant.Explain(ctx))
 		}
+		if namespace != metav1.NamespaceDefault {
+			want = e.asOnMember(want)
+		}
 		if err := lacks(want.Object, got.Object, want.GetKind()+" "+want.GetName()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// asOnMember is what a manifest looks like on a member, where a policy's selector of namespaces means those of the
+// workspace, or the member's own.
+func (e *everyday) asOnMember(manifest *unstructured.Unstructured) *unstructured.Unstructured {
+	rules, found, err := unstructured.NestedSlice(manifest.Object, "spec", "ingress")
+	if manifest.GetKind() != "NetworkPolicy" || !found || err != nil {
+		return manifest
+	}
+	for _, item := range rules {
+		rule := item.(map[string]any)
+		var peers []any
+		for _, peer := range rule["from"].([]any) {
+			labels, selects, err := unstructured.NestedMap(peer.(map[string]any), "namespaceSelector", "matchLabels")
+			if !selects || err != nil {
+				peers = append(peers, peer)
+				continue
+			}
+			own := map[string]any{"matchLabels": maps.Clone(labels), "matchExpressions": []any{map[string]any{"key": "tmc.kcp.io/workspace", "operator": "DoesNotExist"}}}
+			labels["tmc.kcp.io/workspace"] = e.tenant.Cluster
+			peers = append(peers, map[string]any{"namespaceSelector": map[string]any{"matchLabels": labels}}, map[string]any{"namespaceSelector": own})
+		}
+		rule["from"] = peers
+	}
+	out := manifest.DeepCopy()
+	_ = unstructured.SetNestedSlice(out.Object, rules, "spec", "ingress") // it is a map
+	return out
 }
 
 // ready says why not everything runs.
