@@ -210,6 +210,12 @@ func (c *Controller) Assumed(member workspace.Key) corev1.ResourceList {
 // Members returns the members that a workspace sees, by name.
 func (c *Controller) Members(ws logicalcluster.Name) map[string]workspace.Key { return c.roster.of(ws) }
 
+// Registered says that a member has a registration.
+func (c *Controller) Registered(member workspace.Key) bool {
+	_, found := c.config.Registrations.Find(member)
+	return found
+}
+
 // RetiringSince says since when a member's registration is being deleted, if it is.
 func (c *Controller) RetiringSince(member workspace.Key) (since time.Time, retiring bool) {
 	registration, found := c.config.Registrations.Find(member)

@@ -128,6 +128,7 @@ func (p *pass) leftovers() []workspace.Key {
 	for member := range p.formerMembers() {
 		found[member] = struct{}{}
 	}
+	maps.DeleteFunc(found, func(member workspace.Key, _ struct{}) bool { return !p.c.config.Decisions.Registered(member) })
 	var out []workspace.Key
 	for _, member := range slices.SortedFunc(maps.Keys(found), workspace.Key.Compare) {
 		_, wants := p.wanted[member]

@@ -112,6 +112,8 @@ type Decisions interface {
 	// Member returns the registration behind a name that a workspace sees, Members all of them.
 	Member(ws logicalcluster.Name, name string) (workspace.Key, bool)
 	Members(ws logicalcluster.Name) map[string]workspace.Key
+	// Registered says that a member has a registration. What is on one that has none is out of reach.
+	Registered(member workspace.Key) bool
 	// RetiringSince says since when a member is being taken away by its owner, if it is.
 	RetiringSince(member workspace.Key) (since time.Time, retiring bool)
 }

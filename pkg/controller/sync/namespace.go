@@ -37,6 +37,10 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 	at := Location{Resource: namespaces(), Name: transform.NamespaceName(ws, name)}
 	var again engine.Result
 	for _, member := range c.states.membersWith(key) {
+		if !c.config.Decisions.Registered(member) {
+			c.states.locate(key, member, false)
+			continue
+		}
 		live, there := c.config.Downstream.Copy(member, at)
 		if !there || live.GetDeletionTimestamp() != nil || !transform.OwnsNamespace(live, ws, name) {
 			continue

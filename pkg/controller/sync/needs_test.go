@@ -521,9 +521,16 @@ func TestRemovedMember(t *testing.T) {
 	w.place("all", "east", "west")
 	w.settle()
 	wantDiff(t, "told of first copies", map[workspace.Key]int{east: 1, west: 1}, w.copies)
+	live := w.copy(east, web)
 	delete(w.members, east)
-	delete(w.names, "east")
+	w.unregistered[east] = true
 	w.c.RemoveMember(east)
+	// Its watches and writes end later than its registration, and who sees it is found out later.
+	w.c.EnqueueCopy(east, deploymentsGR.WithVersion("v1"), live, false)
+	w.c.wrote(east, web, outcome{task: task{at: w.at(web), desired: live, hash: "late"}, live: live})
+	w.c.EnqueueNamespace("acme", "shop")
+	w.wait(time.Minute)
+	delete(w.names, "east")
 	w.place("all", "west")
 	w.wait(time.Minute)
 	if copies, _ := w.c.On(east); copies != 0 {

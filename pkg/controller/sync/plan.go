@@ -55,6 +55,7 @@ func (p *pass) ws() workspace.Key { return p.key.Object }
 func (p *pass) plan() bool {
 	p.wanted, p.staying = map[workspace.Key]target{}, map[workspace.Key]string{}
 	p.blocked, p.away = sets.New[string](), sets.New[string]()
+	p.dropUnregistered()
 	up := p.c.config.Upstream
 	found, exists := up.Find(p.key.Resource, p.key.Object)
 	certain := up.Certain(p.key.Resource, p.key.Object.Workspace)
@@ -75,6 +76,20 @@ func (p *pass) plan() bool {
 	p.planDependencies()
 	p.planLeftovers()
 	return !p.unheard()
+}
+
+// dropUnregistered forgets members whose registration is gone: their last events and writes may come after that.
+func (p *pass) dropUnregistered() {
+	for _, member := range p.c.states.membersWith(p.key) {
+		if !p.c.config.Decisions.Registered(member) {
+			p.c.states.locate(p.key, member, false)
+		}
+	}
+	for member := range p.object.copies {
+		if !p.c.config.Decisions.Registered(member) {
+			delete(p.object.copies, member)
+		}
+	}
 }
 
 // heldByOthers reports whether somebody else's finalizer keeps an object. Those of garbage collection hold nothing that
@@ -100,7 +115,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
-		case !known:
+		case !known || !p.c.config.Decisions.Registered(member):
 			// A member that this workspace does not see any more: what is there is found by its copies.
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
