@@ -300,7 +300,8 @@ func TestRequestsAreCounted(t *testing.T) {
 	}
 	config := Config{Metrics: m}.withDefaults()
 	s := &copySession{session: &session{config: &config, caller: &caller{server: "://"}}}
-	if _, err := s.send(t.Context(), "apply", "PATCH", "/x", nil, nil); err == nil {
+	if answer, err := s.send(t.Context(), "apply", "PATCH", "/x", nil, nil); err == nil {
+		_ = answer.Body.Close()
 		t.Error("a request to nowhere succeeded")
 	}
 	if got, err := testutil.GetCounterMetricValue(m.requests.WithLabelValues("apply", "error")); err != nil || got != 1 {

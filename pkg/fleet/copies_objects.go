@@ -6,6 +6,7 @@ package fleet
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,13 +24,13 @@ func annotatedOrigin(object metav1.Object) (string, bool) {
 	if annotations[transform.WorkspaceAnnotation] == "" {
 		return "", false
 	}
-	var joined string
+	var joined strings.Builder
 	for _, mark := range []string{
 		transform.WorkspaceAnnotation, transform.NamespaceAnnotation, transform.NameAnnotation, transform.UIDAnnotation,
 	} {
-		joined += strconv.Itoa(len(annotations[mark])) + ":" + annotations[mark]
+		joined.WriteString(strconv.Itoa(len(annotations[mark])) + ":" + annotations[mark])
 	}
-	return joined, true
+	return joined.String(), true
 }
 
 // put takes in a state of a copy. It returns an error if there is no room for it, and then the store is empty.
@@ -61,11 +62,11 @@ func (c *copies) keep(store *copyStore, fresh *keptCopy, ours bool, from source)
 	fresh.round = store.round
 	name := types.NamespacedName{Namespace: fresh.object.GetNamespace(), Name: fresh.object.GetName()}
 	old := store.objects[name]
-	switch {
-	case from == fromWrite:
+	if from == fromWrite {
 		c.keepWritten(store, name, fresh, ours)
 		return nil, nil
-	case from == fromWatch:
+	}
+	if from == fromWatch {
 		store.seen = max(store.seen, fresh.version)
 	}
 	switch {

@@ -47,7 +47,7 @@ func NewHandler(c clock.Clock, metrics *Metrics) *Handler {
 
 // ServeHTTP answers a review. Whatever goes wrong, kcp refuses the update, as the webhook's failure policy says.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	defer func() {
+	defer func() { //nolint:contextcheck // the request has it
 		if problem := recover(); problem != nil {
 			klog.FromContext(req.Context()).Error(fmt.Errorf("reviewing an update: %v", problem), "Recovered from a panic")
 			h.fail(w, "panic", http.StatusInternalServerError, "the update could not be reviewed")

@@ -6,6 +6,7 @@ package patchguard
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -249,11 +250,7 @@ func hasTraces(value any) bool {
 			}
 		}
 	case []any:
-		for _, inner := range value {
-			if hasTraces(inner) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(value, hasTraces)
 	}
 	return false
 }

@@ -4,6 +4,7 @@
 package placement_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,11 +117,11 @@ func TestMatrix(t *testing.T) {
 			if second.Reason != test.reason || second.Satisfied != (test.reason == scheduled || test.reason == tmcv1alpha1.ReasonSuspended && len(test.edit) == 0) {
 				t.Errorf("got %s, want %s", full(second), test.reason)
 			}
-			stays := ""
+			reasons := make([]string, 0, len(second.Chosen))
 			for _, c := range second.Chosen {
-				stays += c.Reason
+				reasons = append(reasons, c.Reason)
 			}
-			if stays != test.stays {
+			if stays := strings.Join(reasons, ""); stays != test.stays {
 				t.Errorf("what stays has the reason %q, want %q", stays, test.stays)
 			}
 			if test.changed != nil && !cmp.Equal(test.before, test.after) && !depends.DependsOn(before, after, "east", "west") {

@@ -64,8 +64,12 @@ func TestSchedule(t *testing.T) {
 			},
 			in: input(func(in *placement.Input) {
 				in.Spec.Tolerations = []tmcv1alpha1.Toleration{
-					{Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute}, {Key: "b", Value: "v"}, {Key: "c", Operator: corev1.TolerationOpExists},
-					{Key: "d", Operator: corev1.TolerationOpEqual, Value: "other"}, {Key: "e", Value: "v", Effect: corev1.TaintEffectNoExecute}, {Key: "f", Operator: "Gt", Value: "v"},
+					{Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
+					{Key: "b", Value: "v"},
+					{Key: "c", Operator: corev1.TolerationOpExists},
+					{Key: "d", Operator: corev1.TolerationOpEqual, Value: "other"},
+					{Key: "e", Value: "v", Effect: corev1.TaintEffectNoExecute},
+					{Key: "f", Operator: "Gt", Value: "v"},
 				}
 			}),
 			want: []string{"all", "equal", "exists"}, reason: scheduled,

@@ -39,8 +39,10 @@ var (
 
 	every = slices.Concat(unknown, []schema.GroupResource{
 		deployments, statefulSets, daemonSets, replicaSets, jobs, cronJobs, services, configMaps, claims, ingresses, budgets, autoscalers,
-		{Resource: "replicationcontrollers"}, {Group: "apps", Resource: "controllerrevisions"},
-		{Group: "networking.k8s.io", Resource: "networkpolicies"}, {Group: "rbac.authorization.k8s.io", Resource: "roles"},
+		{Resource: "replicationcontrollers"},
+		{Group: "apps", Resource: "controllerrevisions"},
+		{Group: "networking.k8s.io", Resource: "networkpolicies"},
+		{Group: "rbac.authorization.k8s.io", Resource: "roles"},
 	})
 
 	noon    = metav1.NewTime(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))

@@ -5,6 +5,7 @@ package transform_test
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -124,8 +125,8 @@ func checkCopy(t *testing.T, source, desired *unstructured.Unstructured, target 
 		transform.ManagedLabel, transform.WorkspaceLabel, transform.WorkspaceAnnotation, transform.NamespaceAnnotation, transform.NameAnnotation,
 		transform.UIDAnnotation, transform.AppliedHashAnnotation,
 	}
-	rest := maps(metadata["labels"])
-	for key := range maps(metadata["annotations"]) {
+	rest := cloned(metadata["labels"])
+	for key := range cloned(metadata["annotations"]) {
 		rest[key] = nil
 	}
 	for key := range rest {
@@ -161,13 +162,7 @@ func checkCopy(t *testing.T, source, desired *unstructured.Unstructured, target 
 	}
 }
 
-func maps(value any) map[string]any {
-	m := map[string]any{}
-	for key, value := range value.(map[string]any) {
-		m[key] = value
-	}
-	return m
-}
+func cloned(value any) map[string]any { return maps.Clone(value.(map[string]any)) }
 
 // foreign says in another way than the code whether a key is reserved.
 func foreign(key string) bool {

@@ -14,8 +14,18 @@ func TestSEC19DownOfRandomObjects(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	kinds := [][2]string{
-		{"apps/v1", "Deployment"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "DaemonSet"}, {"batch/v1", "Job"}, {"batch/v1", "CronJob"}, {"v1", "Service"},
-		{"v1", "ServiceAccount"}, {"v1", "Secret"}, {"v1", "ConfigMap"}, {"v1", "PersistentVolumeClaim"}, {"networking.k8s.io/v1", "Ingress"}, {"example.com/v1", "Ring"},
+		{"apps/v1", "Deployment"},
+		{"apps/v1", "StatefulSet"},
+		{"apps/v1", "DaemonSet"},
+		{"batch/v1", "Job"},
+		{"batch/v1", "CronJob"},
+		{"v1", "Service"},
+		{"v1", "ServiceAccount"},
+		{"v1", "Secret"},
+		{"v1", "ConfigMap"},
+		{"v1", "PersistentVolumeClaim"},
+		{"networking.k8s.io/v1", "Ingress"},
+		{"example.com/v1", "Ring"},
 	}
 	for range 500 {
 		content := map[string]any{}

@@ -132,6 +132,7 @@ func secretSyncable(obj *unstructured.Unstructured) (message string, ok bool) {
 		return "The token of a ServiceAccount is of no use on another cluster", false
 	case machineBootstrap:
 		return "Tokens that let machines join a cluster are never synced", false
+	default:
+		return "", true
 	}
-	return "", true
 }

@@ -37,8 +37,11 @@ func TestPlacementStatus(t *testing.T) {
 			{ClusterName: "west", Phase: tmcv1alpha1.DecisionActive}, {ClusterName: "east"}, {ClusterName: "old", Phase: tmcv1alpha1.DecisionLeaving},
 		}},
 		Copies: []view.PlacedCopy{
-			{Cluster: "west", Object: degraded}, {Cluster: "west", Object: drifted}, {Cluster: "west", Object: refused},
-			{Cluster: "east", Object: good}, {Cluster: "older", Leaving: true, Object: good},
+			{Cluster: "west", Object: degraded},
+			{Cluster: "west", Object: drifted},
+			{Cluster: "west", Object: refused},
+			{Cluster: "east", Object: good},
+			{Cluster: "older", Leaving: true, Object: good},
 		},
 		Clusters: map[string]view.ClusterFacts{
 			"west": {Reachable: metav1.ConditionTrue, ConfirmedAt: now.Add(-2 * time.Second)}, "east": {Reachable: metav1.ConditionTrue, ConfirmedAt: now.Add(-5 * time.Second)},
@@ -49,14 +52,20 @@ func TestPlacementStatus(t *testing.T) {
 		Conditions: conditions, ObservationTime: at(5), ClustersWanted: new(int32(2)), NotChosen: rejections, NotPlaced: lost,
 		Workloads: tmcv1alpha1.WorkloadSummary{Objects: 3, Desired: 4, Synced: 2, Ready: 1, Drifted: 1, Failed: 2},
 		Clusters: []tmcv1alpha1.PlacementCluster{
-			{ClusterName: "east", Phase: tmcv1alpha1.DecisionActive, Reachable: metav1.ConditionTrue, ObservationTime: at(5), Score: new(int32(70)),
-				Workloads: tmcv1alpha1.WorkloadSummary{Objects: 1, Desired: 1, Synced: 1, Ready: 1}, Objects: []tmcv1alpha1.PlacedObject{good}},
+			{
+				ClusterName: "east", Phase: tmcv1alpha1.DecisionActive, Reachable: metav1.ConditionTrue, ObservationTime: at(5), Score: new(int32(70)),
+				Workloads: tmcv1alpha1.WorkloadSummary{Objects: 1, Desired: 1, Synced: 1, Ready: 1}, Objects: []tmcv1alpha1.PlacedObject{good},
+			},
 			{ClusterName: "old", Phase: tmcv1alpha1.DecisionLeaving, Reachable: metav1.ConditionFalse, ObservationTime: at(9)},
-			{ClusterName: "older", Phase: tmcv1alpha1.DecisionLeaving, Reachable: metav1.ConditionTrue,
-				Workloads: tmcv1alpha1.WorkloadSummary{Objects: 1}, Objects: []tmcv1alpha1.PlacedObject{good}},
-			{ClusterName: "west", Phase: tmcv1alpha1.DecisionActive, Reachable: metav1.ConditionTrue, ObservationTime: at(2),
+			{
+				ClusterName: "older", Phase: tmcv1alpha1.DecisionLeaving, Reachable: metav1.ConditionTrue,
+				Workloads: tmcv1alpha1.WorkloadSummary{Objects: 1}, Objects: []tmcv1alpha1.PlacedObject{good},
+			},
+			{
+				ClusterName: "west", Phase: tmcv1alpha1.DecisionActive, Reachable: metav1.ConditionTrue, ObservationTime: at(2),
 				Workloads: tmcv1alpha1.WorkloadSummary{Objects: 3, Desired: 3, Synced: 1, Drifted: 1, Failed: 2},
-				Objects:   []tmcv1alpha1.PlacedObject{refused, drifted, degraded}},
+				Objects:   []tmcv1alpha1.PlacedObject{refused, drifted, degraded},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, view.PlacementStatus(facts)); diff != "" {

@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/utils/ptr"
 
 	"github.com/kcp-dev/tmc/test/integration/framework"
 )
@@ -124,7 +123,7 @@ func (p *placed) create(t *testing.T) {
 		for i := range p.deployments {
 			work <- func(ctx context.Context) error {
 				object := crashDeployment()
-				object.Name, object.Spec.Replicas = fmt.Sprintf("web-%d", i), ptr.To(int32(1))
+				object.Name, object.Spec.Replicas = fmt.Sprintf("web-%d", i), new(int32(1))
 				object.Spec.Template.Spec.Containers[0].EnvFrom[0].ConfigMapRef.Name = fmt.Sprintf("map-%d", i)
 				_, err := up.AppsV1().Deployments(metav1.NamespaceDefault).Create(ctx, object, create)
 				return err

@@ -37,6 +37,7 @@ const (
 // be left on members, and nothing may hang. One of the tenants registers a member that other tests need, so that this
 // one runs before them.
 func TestFLT21DeletionsDuringSync(t *testing.T) {
+	t.Parallel()
 	for name, run := range map[string]func(*testing.T, *vanishing){
 		"workspace": vanishingWorkspace, "namespace": vanishingNamespace, "binding": vanishingBinding,
 		"registration": vanishingRegistration, "grant": vanishingGrant, "placement": vanishingPlacement,

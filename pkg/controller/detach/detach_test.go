@@ -52,6 +52,7 @@ func newWorld() *world {
 func (w *world) Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool) {
 	return w.registration, w.registration != nil && key == east
 }
+
 func (w *world) List() []*tmcv1alpha1.ClusterRegistration {
 	return []*tmcv1alpha1.ClusterRegistration{w.registration}
 }

@@ -732,7 +732,11 @@ func TestHostileContent(t *testing.T) {
 	w := stepped(t)
 	w.join("east", "10")
 	for i, content := range []map[string]any{
-		{}, {"spec": "x"}, {"spec": map[string]any{"replicas": "many", "template": []any{}}}, {"metadata": "x"}, {"metadata": map[string]any{"labels": []any{"x"}, "annotations": "y"}},
+		{},
+		{"spec": "x"},
+		{"spec": map[string]any{"replicas": "many", "template": []any{}}},
+		{"metadata": "x"},
+		{"metadata": map[string]any{"labels": []any{"x"}, "annotations": "y"}},
 		{"spec": map[string]any{"replicas": int64(1) << 62, "template": map[string]any{"spec": map[string]any{"containers": []any{"x", map[string]any{"resources": map[string]any{"requests": map[string]any{"cpu": "-5", "memory": []any{}}}}}}}}},
 	} {
 		w.objects[deploymentsGR][key(fmt.Sprint("x", i))] = &unstructured.Unstructured{Object: content}

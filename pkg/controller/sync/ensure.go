@@ -77,7 +77,7 @@ func (p *pass) targetOf(t target, live *unstructured.Unstructured) transform.Tar
 
 // autoscaled reports whether an autoscaler of the namespace scales the object.
 func (p *pass) autoscaled() bool {
-	if _, found := specReplicas(p.upstream); !found {
+	if !hasReplicas(p.upstream) {
 		return false
 	}
 	for _, hpa := range p.c.config.Upstream.InNamespace(autoscalers(), p.ws().Workspace, p.ws().Namespace) {
@@ -192,26 +192,28 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 	if applied {
 		path, drifted = p.drifted(state, next, live)
 	}
-	if (applied && !drifted) || (!applied && waiting) {
-		state.awaiting = state.awaiting && !applied
-		if waiting && !applied {
-			p.later(state.waitUntil)
-		}
+	switch {
+	case applied && !drifted:
+		state.awaiting = false
 		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
-		return
-	}
-	what := "changes the copy's marks"
-	if drifted {
-		row.Object.Drifted = true
-		row.explain(tmcv1alpha1.ReasonSyncing, "the copy was changed on the member at "+path+"; it is being repaired")
-		if waiting && state.echo == live.GetResourceVersion() {
-			p.later(state.waitUntil) // repaired already, and not seen yet
-			return
-		}
-		what = "changes " + path
-	} else {
+	case !applied && waiting:
+		p.later(state.waitUntil)
+		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
+	case drifted && waiting && state.echo == live.GetResourceVersion():
+		row.drifted(path)
+		p.later(state.waitUntil) // repaired already, and not seen yet
+	case drifted:
+		row.drifted(path)
+		p.write(member, t, row, next, live, "changes "+path)
+	default:
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being brought up to date")
+		p.write(member, t, row, next, live, "changes the copy's marks")
 	}
+}
+
+// write hands out a write to a copy, unless somebody contests it by what they do.
+func (p *pass) write(member workspace.Key, t target, row *Row, next task, live *unstructured.Unstructured, what string) {
+	state := p.object.copyOf(member)
 	if p.contested(state, row, next, what) {
 		return
 	}
@@ -221,6 +223,11 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 		state.echo = live.GetResourceVersion()
 	}
 	p.hand(member, row, next)
+}
+
+func (r *Row) drifted(path string) {
+	r.Object.Drifted = true
+	r.explain(tmcv1alpha1.ReasonSyncing, "the copy was changed on the member at "+path+"; it is being repaired")
 }
 
 // drifted returns where a copy differs from what was applied. What the member made of our last write is no drift: its

@@ -22,7 +22,9 @@ func TestFLT28ContestedCopyIsRepairedRarely(t *testing.T) {
 		says  string
 	}{
 		"a field": {func(w *world) {
-			w.edit(east, web, func(u *unstructured.Unstructured) { _ = unstructured.SetNestedField(u.Object, int64(5), "spec", "replicas") })
+			w.edit(east, web, func(u *unstructured.Unstructured) {
+				_ = unstructured.SetNestedField(u.Object, int64(5), "spec", "replicas")
+			})
 		}, "changes spec.replicas"},
 		"the marks": {func(w *world) {
 			w.edit(east, web, func(u *unstructured.Unstructured) {
@@ -47,7 +49,9 @@ func TestFLT28ContestedCopyIsRepairedRarely(t *testing.T) {
 					w.c.Enqueue(web.Resource, web.Object)
 					w.wait(echoWait)
 				}
-				writes := slices.DeleteFunc(w.took(), func(write string) bool { return strings.Contains(write, " get ") || !strings.HasSuffix(write, " deployments web") })
+				writes := slices.DeleteFunc(w.took(), func(write string) bool {
+					return strings.Contains(write, " get ") || !strings.HasSuffix(write, " deployments web")
+				})
 				return len(writes)
 			}
 			if writes := fight(100); writes < fightRepairs || writes > fightRepairs+2 {

@@ -85,18 +85,16 @@ func (l *lanes) find(member workspace.Key) (*lane, bool) {
 	return found, ok
 }
 
-// submit queues a task, unless the same one waits or is being done. It reports whether it did.
-func (l *lanes) submit(member workspace.Key, key Key, t task) bool {
+// submit queues a task, unless the same one is being done. One that waits is replaced.
+func (l *lanes) submit(member workspace.Key, key Key, t task) {
 	at := l.lane(member)
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	if hash, busy := at.busy[key]; busy && hash == t.hash {
-		return false
+		return
 	}
-	before, waits := at.waiting[key]
 	at.waiting[key] = t
 	at.queue.Add(key)
-	return !waits || before.hash != t.hash
 }
 
 // cancel takes back a task that waits. One that is being done ends as it will.

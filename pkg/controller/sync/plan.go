@@ -133,7 +133,7 @@ func (p *pass) shares() map[string]*int32 {
 		return out
 	}
 	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
-	if _, found := specReplicas(p.upstream); !found || err != nil {
+	if !hasReplicas(p.upstream) || err != nil {
 		replicas = 1 // what Kubernetes takes
 	}
 	for name, share := range p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, int32(min(max(replicas, 0), 1<<30))) {
@@ -142,9 +142,9 @@ func (p *pass) shares() map[string]*int32 {
 	return out
 }
 
-func specReplicas(object *unstructured.Unstructured) (any, bool) {
-	value, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
-	return value, found && err == nil
+func hasReplicas(object *unstructured.Unstructured) bool {
+	_, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
+	return found && err == nil
 }
 
 func divisible(gr schema.GroupResource) bool {

@@ -26,7 +26,7 @@ import (
 
 // writeStatus brings the status of the workspace's object up to date, at most once per interval.
 func (p *pass) writeStatus(ctx context.Context) error {
-	if p.upstream == nil || !p.kind.Status || p.kind.Claimed || p.stopped || len(p.wanted) == 0 || !p.c.config.Leader.IsLeader() {
+	if !p.hasStatus() || !p.c.config.Leader.IsLeader() {
 		return nil
 	}
 	previous := p.previousStatus()
@@ -45,24 +45,32 @@ func (p *pass) writeStatus(ctx context.Context) error {
 		p.later(due)
 		return nil
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": p.upstream.GetUID()}, "status": difference(previous, status),
-	})
-	if err != nil {
-		return fmt.Errorf("encoding the status of %s: %w", p.key, err)
-	}
-	crashpoint.Hit(crashpoint.BeforeStatus)
-	err = p.c.config.Upstream.PatchStatus(ctx, p.key.Resource, p.key.Object, patch)
-	crashpoint.Hit(crashpoint.AfterStatus)
-	if err != nil && isStatus(err) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
-		return nil // gone, or another one by now
-	}
-	if err != nil {
+	if written, err := p.patchStatus(ctx, difference(previous, status)); err != nil || !written {
 		return err
 	}
 	p.object.status, p.object.statusVersion, p.object.statusAt = status, p.upstream.GetResourceVersion(), now
 	p.object.heldSince = time.Time{}
 	return nil
+}
+
+// hasStatus reports whether the object has a status that is ours to write.
+func (p *pass) hasStatus() bool {
+	return p.upstream != nil && p.kind.Status && !p.kind.Claimed && !p.stopped && len(p.wanted) > 0
+}
+
+// patchStatus sends a change of status. It returns false if the object is gone, or another one by now.
+func (p *pass) patchStatus(ctx context.Context, change map[string]any) (written bool, err error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.upstream.GetUID()}, "status": change})
+	if err != nil {
+		return false, fmt.Errorf("encoding the status of %s: %w", p.key, err)
+	}
+	crashpoint.Hit(crashpoint.BeforeStatus)
+	err = p.c.config.Upstream.PatchStatus(ctx, p.key.Resource, p.key.Object, patch)
+	crashpoint.Hit(crashpoint.AfterStatus)
+	if isStatus(err) && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // statusDue is when a status that differs is written: an interval after the one before. While members are still about

@@ -160,7 +160,7 @@ func (s *Scraper) Counters(t testing.TB, metric string) map[string]float64 {
 	var body string
 	Eventually(t, "the metrics", MemberTimeout, func(context.Context) error {
 		var code int
-		code, body = s.suite.DoRaw(t, http.MethodGet, s.suite.Env.TMCURL()+"/metrics", nil, s.tenant.Certificate(t))
+		code, body = s.suite.DoRaw(t, http.MethodGet, s.suite.Env.TMCURL()+"/metrics", nil, s.tenant.Certificate(t)) //nolint:contextcheck // it takes that of the test
 		if code != http.StatusOK {
 			return fmt.Errorf("they are answered with %d: %.200s", code, body)
 		}

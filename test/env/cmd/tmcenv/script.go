@@ -129,11 +129,10 @@ func (s *script) play(ctx context.Context, e *env.Environment) error {
 func (s *script) showMembers(ctx context.Context, e *env.Environment) error {
 	s.say("What the members' own administrators see:")
 	for _, m := range e.Members() {
-		member := &script{kubectl: s.kubectl, kubeconfig: m.Kubeconfig, out: s.out, errOut: s.errOut}
 		if _, err := fmt.Fprintf(s.out, "$ kubectl --kubeconfig %s get deployments -A -l tmc.kcp.io/managed=true\n", relative(m.Kubeconfig)); err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, member.kubectl, "--kubeconfig", member.kubeconfig, "get", "deployments", "-A", "-l", "tmc.kcp.io/managed=true")
+		cmd := exec.CommandContext(ctx, s.kubectl, "--kubeconfig", m.Kubeconfig, "get", "deployments", "-A", "-l", "tmc.kcp.io/managed=true")
 		cmd.Stdout, cmd.Stderr = s.out, s.errOut
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("looking at member %s: %w", m.Name, err)
