@@ -53,7 +53,7 @@ test-unit: ## Unit tests, with the race detector.
 .PHONY: test-integration
 test-integration: ## Integration tests against real kcp and real members, the server built with coverage counters.
 	rm -rf $(COVERDIR)/integration && mkdir -p $(COVERDIR)/integration
-	TMC_COVERDIR=$(COVERDIR)/integration go test -count=1 -timeout=30m ./test/integration/...
+	TMC_COVERDIR=$(COVERDIR)/integration go test -count=1 -timeout=30m -parallel=6 ./test/integration/...
 
 .PHONY: cover
 cover: ## Print the coverage of the last test runs (less than COVERMIN, 90, is an error).

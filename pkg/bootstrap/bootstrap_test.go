@@ -24,6 +24,7 @@ func options() Options {
 		WorkspaceType:     "root:universal",
 		ServerUser:        "tmc-apiserver",
 		TenantGroup:       "system:authenticated",
+		WithoutWebhook:    true,
 		Timeout:           time.Minute,
 	}
 }

@@ -32,7 +32,7 @@ func TestCommand(t *testing.T) {
 
 	var out bytes.Buffer
 	cmd := NewCommand(&out)
-	cmd.SetArgs([]string{"--kubeconfig=" + file, "--context=admin", "--server-user=other", "--timeout=20s"})
+	cmd.SetArgs([]string{"--kubeconfig=" + file, "--context=admin", "--server-user=other", "--without-webhook", "--timeout=20s"})
 	if err := cmd.ExecuteContext(t.Context()); err != nil {
 		t.Fatalf("running the command: %v", err)
 	}
@@ -57,7 +57,7 @@ func TestCommandRefusesBadFlags(t *testing.T) {
 			args: []string{"--provider-workspace=Root", "--provider-workspace-type=universal", "--server-user=", "--tenant-group=a\nb", "--timeout=0s"},
 			want: []string{"--kubeconfig is required", `--provider-workspace="Root"`, `--provider-workspace-type="universal"`, "--server-user is required", `--tenant-group="a\nb"`, "--timeout=0s"},
 		},
-		"a kubeconfig that is none":    {args: []string{"--kubeconfig=" + broken}, want: []string{"loading --kubeconfig="}},
+		"a kubeconfig that is none":    {args: []string{"--kubeconfig=" + broken, "--without-webhook"}, want: []string{"loading --kubeconfig="}},
 		"a group of everybody":         {args: []string{"--kubeconfig=x", "--tenant-group=system:unauthenticated"}, want: []string{"let anybody bind"}},
 		"a subject with kcp's prefix":  {args: []string{"--kubeconfig=x", "--server-user=apis.kcp.io:binding:a"}, want: []string{"must be given without it"}},
 		"an argument that nobody uses": {args: []string{"now"}, want: []string{"unknown command"}},

@@ -24,8 +24,10 @@ type Options struct {
 	ServerUser string
 	// TenantGroup is the group whose members may bind the export.
 	TenantGroup string
-	// WebhookURL is where kcp's shards reach tmc-apiserver, to ask about patches; they do not ask if it is empty.
-	WebhookURL string
+	// WebhookURL is where kcp's shards reach tmc-apiserver, to ask about patches; they do not ask if it is empty, which
+	// WithoutWebhook has to allow.
+	WebhookURL     string
+	WithoutWebhook bool
 	// WebhookCA holds the authorities of the server's certificate in PEM; those of the shards' systems if empty.
 	WebhookCA []byte
 	// DryRun shows what would change and writes nothing.
@@ -56,7 +58,7 @@ func (o *Options) Validate() error {
 	if o.TenantGroup == "system:unauthenticated" {
 		errs = append(errs, errors.New("--tenant-group=system:unauthenticated would let anybody bind the export"))
 	}
-	errs = append(errs, validateWebhook(o.WebhookURL, o.WebhookCA))
+	errs = append(errs, o.validateWebhook())
 	if o.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("--timeout=%s must be more than 0", o.Timeout))
 	}
@@ -64,11 +66,17 @@ func (o *Options) Validate() error {
 }
 
 // validateWebhook refuses what kcp would refuse later, and in other words.
-func validateWebhook(address string, authorities []byte) error {
-	if address == "" {
-		if len(authorities) > 0 {
-			return errors.New("--webhook-ca-file is given without --webhook-url")
-		}
+func (o *Options) validateWebhook() error {
+	address, authorities := o.WebhookURL, o.WebhookCA
+	switch {
+	case address != "" && o.WithoutWebhook:
+		return errors.New("--webhook-url and --without-webhook exclude each other")
+	case address == "" && len(authorities) > 0:
+		return errors.New("--webhook-ca-file is given without --webhook-url")
+	case address == "" && !o.WithoutWebhook:
+		return errors.New("--webhook-url is required: without it, strategic merge patches, such as those of kubectl apply, lose data in kcp; " +
+			"--without-webhook accepts that")
+	case address == "":
 		return nil
 	}
 	u, err := url.Parse(address)

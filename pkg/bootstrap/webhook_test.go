@@ -14,17 +14,17 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-func TestWebhookIsInstalledOnDemand(t *testing.T) {
+func TestWebhookIsInstalled(t *testing.T) {
 	t.Parallel()
 	k := newFakeKCP(t)
-	if report := mustRun(t, k, options()); !strings.Contains(report, "Without --webhook-url") {
+	if report := mustRun(t, k, options()); !strings.Contains(report, "Without a webhook") {
 		t.Errorf("the report does not warn:\n%s", report)
 	}
 	o := options()
-	o.WebhookURL, o.WebhookCA = "https://tmc.example.com:6443/", k.ca
+	o.WebhookURL, o.WebhookCA, o.WithoutWebhook = "https://tmc.example.com:6443/", k.ca, false
 	report := mustRun(t, k, o)
 	wantLine(t, report, "created mutatingwebhookconfigurations.admissionregistration.k8s.io/tmc-patchguard")
-	if strings.Contains(report, "Without --webhook-url") {
+	if strings.Contains(report, "Without a webhook") {
 		t.Errorf("the report warns for nothing:\n%s", report)
 	}
 	hooks, _, _ := unstructured.NestedSlice(k.object("/mutatingwebhookconfigurations/tmc-patchguard").Object, "webhooks")
@@ -45,6 +45,8 @@ func TestCommandRefusesBadWebhooks(t *testing.T) {
 		args []string
 		want string
 	}{
+		"none":                  {nil, "--webhook-url is required"},
+		"one and none":          {[]string{"--webhook-url=https://tmc.example.com", "--without-webhook"}, "exclude each other"},
 		"plain HTTP":            {[]string{"--webhook-url=http://tmc.example.com"}, "is not a plain address"},
 		"no host":               {[]string{"--webhook-url=https://:6443"}, "is not a plain address"},
 		"credentials":           {[]string{"--webhook-url=https://a:b@tmc.example.com"}, "is not a plain address"},

@@ -51,6 +51,14 @@ func (e *Environment) TMCArgs() []string {
 	return append(args, l.requestHeaderArgs("side-door-", proxyTMCSide, e.state.SideHeaders)...)
 }
 
+// InitArgs are the arguments with which tmc-apiserver prepares the provider workspace.
+func (e *Environment) InitArgs() []string {
+	return []string{
+		"init", "--kubeconfig=" + e.AdminKubeconfig(), "--provider-workspace=" + ProviderWorkspace, "--server-user=" + userTMC,
+		"--webhook-url=" + e.TMCURL(), "--webhook-ca-file=" + e.layout.pkiFile(servingCA+".crt"),
+	}
+}
+
 // InitTMC prepares the provider workspace as an administrator: it runs tmc-apiserver init.
 func (e *Environment) InitTMC(ctx context.Context, o TMCOptions) error {
 	binary, err := e.tmcBinary(ctx, &o)
@@ -58,9 +66,7 @@ func (e *Environment) InitTMC(ctx context.Context, o TMCOptions) error {
 		return err
 	}
 	e.say("preparing the provider workspace %s", ProviderWorkspace)
-	cmd := exec.CommandContext(ctx, binary, "init", "--kubeconfig="+e.AdminKubeconfig(),
-		"--provider-workspace="+ProviderWorkspace, "--server-user="+userTMC,
-		"--webhook-url="+e.TMCURL(), "--webhook-ca-file="+e.layout.pkiFile(servingCA+".crt"))
+	cmd := exec.CommandContext(ctx, binary, e.InitArgs()...)
 	cmd.Env = append(cmd.Environ(), o.environment()...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {

@@ -175,8 +175,7 @@ func (s *Suite) ReadLog(t testing.TB, process string) string {
 // RunInit runs tmc-apiserver init as the environment did, with more flags.
 func (s *Suite) RunInit(t testing.TB, args ...string) string {
 	t.Helper()
-	all := append([]string{"init", "--kubeconfig=" + s.Env.AdminKubeconfig(), "--provider-workspace=" + env.ProviderWorkspace, "--server-user=tmc-apiserver"}, args...)
-	cmd := exec.CommandContext(t.Context(), s.binary, all...)
+	cmd := exec.CommandContext(t.Context(), s.binary, append(s.Env.InitArgs(), args...)...)
 	cmd.Env = append(cmd.Environ(), "GOCOVERDIR="+s.cover)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
