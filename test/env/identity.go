@@ -55,8 +55,7 @@ func syncerRules() []rbacv1.PolicyRule {
 	verbs := []string{"get", "list", "watch", "create", "patch", "delete"}
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"events"}, Verbs: []string{"get", "list", "watch"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, Verbs: verbs},
+		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch", "create", "delete"}},
 		{APIGroups: []string{corev1.GroupName}, Resources: []string{"configmaps", "persistentvolumeclaims", "secrets", "serviceaccounts", "services"}, Verbs: verbs},
 		{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "statefulsets"}, Verbs: verbs},
 		{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: verbs},
