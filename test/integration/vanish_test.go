@@ -164,20 +164,7 @@ func vanishingNamespace(t *testing.T, v *vanishing) {
 func vanishingBinding(t *testing.T, v *vanishing) {
 	t.Helper()
 	bindings := v.oracle.admin.Resource(schema.GroupVersionResource{Group: "apis.kcp.io", Version: "v1alpha2", Resource: "apibindings"})
-	list, err := bindings.List(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deleted := false
-	for i := range list.Items {
-		if name, _, _ := unstructured.NestedString(list.Items[i].Object, "spec", "reference", "export", "name"); name == "kubernetes" { // what is no text is not it
-			vanishes(t, bindings, list.Items[i].GetName())
-			deleted = true
-		}
-	}
-	if !deleted {
-		t.Fatal("there is no binding of the Kubernetes kinds")
-	}
+	vanishes(t, bindings, bindingOf(t, bindings, "kubernetes").GetName())
 	v.leavesNothing(t)
 }
 
