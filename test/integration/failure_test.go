@@ -88,6 +88,7 @@ func TestFLT23SecondRegistrationOfAClusterIsRefused(t *testing.T) {
 	t.Parallel()
 	const member = spareMember
 	owner, rival := suite.NewTenant(t, "owner"), suite.NewTenant(t, "rival")
+	takeSpare(t, map[*framework.Tenant][]string{owner: {member, "again"}, rival: {"mine"}})
 	suite.Register(t, owner, member)
 	owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
 

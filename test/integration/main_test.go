@@ -39,6 +39,25 @@ var (
 	sharedMembers = []string{"east", "edge", "west"}
 )
 
+// spare is full while a test has the spare member: it can be registered once.
+var spare = make(chan struct{}, 1)
+
+// takeSpare gives a test the spare member until its end. Then the registrations of it go, which tenants have by now.
+func takeSpare(t testing.TB, registrations map[*framework.Tenant][]string) {
+	t.Helper()
+	select {
+	case spare <- struct{}{}:
+	case <-t.Context().Done():
+		t.Fatalf("waiting for the spare member: %v", t.Context().Err())
+	}
+	t.Cleanup(func() {
+		for tenant, names := range registrations {
+			tenant.Kubectl.Run(t, append([]string{"delete", "clusterregistration", "--ignore-not-found"}, names...)...)
+		}
+		<-spare
+	})
+}
+
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }

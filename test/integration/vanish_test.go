@@ -34,8 +34,7 @@ const (
 )
 
 // TestFLT21DeletionsDuringSync deletes what sync depends on while a tenant goes on making and editing objects. Nothing may
-// be left on members, and nothing may hang. One of the tenants registers a member that other tests need, so that this
-// one runs before them.
+// be left on members, and nothing may hang.
 func TestFLT21DeletionsDuringSync(t *testing.T) {
 	t.Parallel()
 	for name, run := range map[string]func(*testing.T, *vanishing){
@@ -46,6 +45,7 @@ func TestFLT21DeletionsDuringSync(t *testing.T) {
 			t.Parallel()
 			tenant := suite.NewPlacingTenant(t, "flt21-"+name, []string{"east", "west"})
 			if name == "registration" {
+				takeSpare(t, map[*framework.Tenant][]string{tenant.Tenant: {spareMember}})
 				suite.Register(t, tenant.Tenant, spareMember)
 				tenant.Client.WaitForStatus(t, spareMember, "Ready", metav1.ConditionTrue)
 				tenant.Members[spareMember] = spareMember
