@@ -79,6 +79,10 @@ func (o *Options) validateWebhook() error {
 	case address == "":
 		return nil
 	}
+	return validateAddress(address, authorities)
+}
+
+func validateAddress(address string, authorities []byte) error {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("--webhook-url=%q is not a plain address such as https://tmc.example.com:6443", address)

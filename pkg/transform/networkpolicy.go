@@ -54,8 +54,9 @@ func ofWorkspace(selector map[string]any, ws logicalcluster.Name) map[string]any
 	}
 	labels[WorkspaceLabel] = ws.String()
 	out := map[string]any{"matchLabels": labels}
-	var expressions []any
-	for _, item := range asList(selector["matchExpressions"]) {
+	given := asList(selector["matchExpressions"])
+	expressions := make([]any, 0, len(given))
+	for _, item := range given {
 		expression := asMap(item)
 		if expression["key"] == corev1.LabelMetadataName && len(asList(expression["values"])) > 0 {
 			expression = maps.Clone(expression)
