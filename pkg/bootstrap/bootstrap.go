@@ -45,7 +45,7 @@ func Run(ctx context.Context, admin *rest.Config, o Options, out io.Writer) erro
 		return err
 	}
 	if o.WebhookURL == "" {
-		r.report.printf("Without a webhook, kcp does not ask tmc-apiserver about patches: strategic merge patches lose data then.\n")
+		r.report.printf("Without a webhook, kcp does not ask tmc-apiserver about patches: strategic merge patches lose data then. One that is installed already stays.\n")
 	}
 	return r.report.finish(o.ProviderWorkspace)
 }

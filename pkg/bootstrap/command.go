@@ -41,8 +41,8 @@ Creates the provider workspace and, in it, the schemas of TMC's kinds, the APIEx
 policy, the endpoint slice of the views, the rights of the server's user, and a WorkspaceType for tenants.
 Needs an administrator of the provider workspace and of its parent. A second run changes nothing.`,
 		Example: `  # Show what an upgrade would change, then do it.
-  tmc-apiserver init --kubeconfig=admin.kubeconfig --dry-run
-  tmc-apiserver init --kubeconfig=admin.kubeconfig`,
+  tmc-apiserver init --kubeconfig=admin.kubeconfig --webhook-url=https://tmc.example.com:6443 --dry-run
+  tmc-apiserver init --kubeconfig=admin.kubeconfig --webhook-url=https://tmc.example.com:6443`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -72,3 +72,21 @@ func TestCompletenessNeedsRegistrationsAndGrants(t *testing.T) {
 		eventually(t, "complete", s.Complete)
 	}
 }
+
+// kcp names an endpoint from the first binding on, which may be one that never gets bound: then it shows none of our
+// kinds, and must not keep everybody else waiting.
+func TestCompletenessDoesNotNeedAnEndpointWithoutBoundWorkspaces(t *testing.T) {
+	t.Parallel()
+	f := newFakeKCP(t)
+	f.set(at("a", bindings), binding("one"))
+	f.fail(at("b", registrations), 404)
+	f.fail(at("b", grants), 404)
+	f.endpoints("a", "b")
+	s := start(t, f, nil)
+	eventually(t, "complete", s.Complete)
+	f.set(at("b", bindings), binding("two"))
+	eventually(t, "complete no more, since somebody there could lend", func() bool { return s.Bound("two") && !s.Complete() })
+	f.fail(at("b", registrations), 0)
+	f.fail(at("b", grants), 0)
+	eventually(t, "complete again", s.Complete)
+}

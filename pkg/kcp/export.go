@@ -137,6 +137,15 @@ func (s *export) HasSynced() bool { return s.synced.Load() }
 // and neither is merely unknown while its shard is away.
 func (s *export) Complete() bool { return s.complete.Load() != 0 }
 
+// CompleteSince returns since when Complete has been true without a break; zero is not at all.
+func (s *export) CompleteSince() time.Time {
+	since := s.complete.Load()
+	if since == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, since)
+}
+
 // CompleteFor returns for how long Complete has been true without a break; zero is not at all.
 func (s *export) CompleteFor() time.Duration {
 	since := s.complete.Load()

@@ -93,10 +93,21 @@ func (s *Set) ended(url string) {
 	s.placementsRead.remove(url)
 }
 
-// read says whether it is known who lends what at an endpoint.
+// read says whether it is known who lends what at an endpoint. One that shows us no such kinds, and has no workspace that
+// is bound, has nobody who could lend: kcp names an endpoint from the first binding on, which may never get bound.
 func (s *Set) read(url string) bool {
 	for _, at := range []map[string]*atomic.Int32{s.registrationsAt, s.grantsAt} {
-		if state, found := at[url]; !found || syncState(state.Load()) != stateSynced {
+		state, found := at[url]
+		if !found {
+			return false
+		}
+		switch syncState(state.Load()) {
+		case stateSynced:
+		case stateDenied:
+			if s.workspaces.anyAt(url) {
+				return false
+			}
+		default:
 			return false
 		}
 	}

@@ -198,12 +198,15 @@ func (w *Workloads) Read(ws logicalcluster.Name) bool {
 	defer w.state.RUnlock()
 	endpoint, bound := w.workspaces.endpoint(ws)
 	at, known := w.shards[endpoint]
-	exported := w.exported.Load()
-	if !bound || !known || exported == nil || !at.whole.Load() {
+	if !bound || !known || !at.whole.Load() {
 		return false
 	}
 	for resource, one := range at.following {
-		if !exported.Has(resource) {
+		shown, published := w.resources[resource]
+		if !published {
+			return false // those who look do not see it yet
+		}
+		if shown.Claimed {
 			if accepted, applied := w.workspaces.claim(ws, resource); !accepted {
 				continue
 			} else if !applied {

@@ -142,6 +142,18 @@ func (w *Workspaces) endpoint(name logicalcluster.Name) (string, bool) {
 	return found.endpoint, bound
 }
 
+// anyAt reports whether a workspace is bound at an endpoint.
+func (w *Workspaces) anyAt(endpoint string) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, found := range w.bound {
+		if found.endpoint == endpoint {
+			return true
+		}
+	}
+	return false
+}
+
 // refresh looks at the bindings of a workspace anew.
 func (w *Workspaces) refresh(name logicalcluster.Name, bindings *Index[*apisv1alpha2.APIBinding]) {
 	if w.set(name, bindings) {

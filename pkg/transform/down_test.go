@@ -208,6 +208,12 @@ func TestDownKinds(t *testing.T) {
 			source: "spec: {template: {spec: {volumes: [{name: a, ephemeral: {volumeClaimTemplate: {spec: {volumeName: pv, resources: {}}}}}]}}}",
 			want:   "spec: {template: {spec: {volumes: [{name: a, ephemeral: {volumeClaimTemplate: {spec: {resources: {}}}}}]}}}",
 		},
+		"SEC-11 affinity to pods of others": {
+			apiVersion: "apps/v1", kind: "Deployment",
+			source: "spec: {template: {spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, namespaceSelector: {}, labelSelector: {}}]}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone, namespaces: [db], labelSelector: {matchLabels: {a: b}}}}]}}}}}",
+			want: "spec: {template: {spec: {affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, namespaceSelector: {matchLabels: {tmc.kcp.io/workspace: " + acme + "}}, labelSelector: {}}]}, podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone, namespaces: [" +
+				transform.NamespaceName(acme, "db") + "], labelSelector: {matchLabels: {a: b}}}}]}}}}}",
+		},
 		"job as read from a cluster": {
 			apiVersion: "batch/v1", kind: "Job",
 			source: "metadata: {name: web, labels: {controller-uid: u, job-name: web, a: b}}\nspec: {selector: {matchLabels: {controller-uid: u}}, template: {metadata: {labels: {controller-uid: u, batch.kubernetes.io/controller-uid: u, job-name: web, batch.kubernetes.io/job-name: web, a: b}}, spec: {}}}",

@@ -33,6 +33,7 @@ func adapt(kind schema.GroupKind, desired map[string]any, name string, ws logica
 		}
 	}
 	for _, pod := range podSpecs(kind, desired) {
+		adaptAffinity(pod, ws)
 		for _, item := range asList(pod["volumes"]) {
 			adaptClaim(at(asMap(item), "ephemeral", "volumeClaimTemplate", "spec"))
 		}

@@ -5,6 +5,7 @@ package transform
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
@@ -35,12 +36,27 @@ func adaptPeers(peers []any, ws logicalcluster.Name) []any {
 			out = append(out, item)
 			continue
 		}
-		theirs, own := maps.Clone(peer), maps.Clone(peer)
-		theirs["namespaceSelector"] = ofWorkspace(selector, ws)
+		if !excludes(selector) {
+			theirs := maps.Clone(peer)
+			theirs["namespaceSelector"] = ofWorkspace(selector, ws)
+			out = append(out, theirs)
+		}
+		own := maps.Clone(peer)
 		own["namespaceSelector"] = ofMember(selector)
-		out = append(out, theirs, own)
+		out = append(out, own)
 	}
 	return out
+}
+
+// excludes reports whether a selector leaves namespaces out by labels. Those of a workspace have none of their labels on
+// a member, so that what is to be left out would be let in.
+func excludes(selector map[string]any) bool {
+	return slices.ContainsFunc(asList(selector["matchExpressions"]), func(item any) bool {
+		expression := asMap(item)
+		operator := metav1.LabelSelectorOperator(asString(expression["operator"]))
+		negative := operator == metav1.LabelSelectorOpNotIn || operator == metav1.LabelSelectorOpDoesNotExist
+		return negative && asString(expression["key"]) != corev1.LabelMetadataName
+	})
 }
 
 // ofWorkspace narrows a selector of namespaces to those of a workspace.

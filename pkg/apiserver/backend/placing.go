@@ -73,17 +73,18 @@ func (p *parts) makePlacementViews(revisions *viewstore.Revisions) error {
 // makePlacing makes the controllers that place and sync.
 func (p *parts) makePlacing(queues *engine.Metrics) {
 	w := &p.placing
+	up := upstream{w.workloads, p.set, p.grants}
 	w.schedule = schedule.New(schedule.Config{
 		Placements: p.set.Placements(), Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants,
-		Workloads: upstream{w.workloads, p.set}, Copies: placed{p}, Leader: p.leader, Status: p.set.PlacementStatus(),
-		Certain:       upstream{w.workloads, p.set}.decidable,
+		Workloads: up, Copies: placed{p}, Leader: p.leader, Status: p.set.PlacementStatus(),
+		Certain:       up.decidable,
 		OnDecision:    func(key workspace.Key) { w.sync.EnqueuePlacement(key); w.report.Enqueue(key) },
 		OnExplanation: func(key workspace.Key) { w.report.Enqueue(key) },
 		OnPromise:     func(member workspace.Key) { p.publisher.Enqueue(member) },
 		Clock:         p.config.Clock, Metrics: queues,
 	})
 	w.sync = sync.New(sync.Config{
-		Upstream: upstream{w.workloads, p.set}, Downstream: downstream{p.fleet}, Decisions: w.schedule, Leader: p.leader,
+		Upstream: up, Downstream: downstream{p.fleet}, Decisions: w.schedule, Leader: p.leader,
 		OnProgress:  func(key workspace.Key) { w.report.Enqueue(key); w.schedule.EnqueueProgress(key) },
 		OnCopies:    func(member workspace.Key) { w.detach.Enqueue(member) },
 		DetachAfter: p.config.DetachAfter, PodSecurity: p.config.PodSecurity, Clock: p.config.Clock, Metrics: queues,

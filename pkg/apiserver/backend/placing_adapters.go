@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/grant"
 	"github.com/kcp-dev/tmc/pkg/controller/schedule"
 	"github.com/kcp-dev/tmc/pkg/controller/sync"
 	"github.com/kcp-dev/tmc/pkg/fleet"
@@ -32,7 +33,8 @@ import (
 type upstream struct {
 	*kcp.Workloads
 
-	set *kcp.Set
+	set     *kcp.Set
+	lending *grant.Controller
 }
 
 func (u upstream) Kinds() []schema.GroupResource {
@@ -72,7 +74,7 @@ func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool 
 
 // decidable says that everything has been read that decisions of a workspace depend on.
 func (u upstream) decidable(ws logicalcluster.Name) bool {
-	if !u.set.Complete() {
+	if !u.lending.Certain() {
 		return false
 	}
 	if !u.Bound(ws) {
@@ -81,8 +83,8 @@ func (u upstream) decidable(ws logicalcluster.Name) bool {
 	return u.Read(ws)
 }
 
-// Lends says that what a member's owner lends has been read: who is not seen to see the member then does not see it.
-func (u upstream) Lends(workspace.Key) bool { return u.set.Complete() }
+// LoansKnown says that it is known who sees which member.
+func (u upstream) LoansKnown() bool { return u.lending.Certain() }
 
 func (u upstream) placementsCertain(ws logicalcluster.Name) bool {
 	if u.set.Bound(ws) {

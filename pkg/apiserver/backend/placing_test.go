@@ -293,7 +293,7 @@ func TestPlacingFromKCPToTheView(t *testing.T) {
 
 func testUpstream(t *testing.T, p *parts) {
 	t.Helper()
-	up := upstream{p.placing.workloads, p.set}
+	up := upstream{p.placing.workloads, p.set, p.grants}
 	kinds := map[schema.GroupResource]bool{}
 	for _, kind := range up.Kinds() {
 		kinds[kind] = true
@@ -326,7 +326,7 @@ func testUpstream(t *testing.T, p *parts) {
 	if up.placementsCertain("globex1") || !up.placementsCertain("acme1") {
 		t.Error("placements are certain where they are not, or not where they are")
 	}
-	if up.decidable("globex1") || !up.decidable("acme1") || !up.Lends(east) {
+	if up.decidable("globex1") || !up.decidable("acme1") || !up.LoansKnown() {
 		t.Error("decisions can be made where they cannot, or not where they can")
 	}
 }
@@ -379,7 +379,7 @@ func TestWithoutTheWorkloadExport(t *testing.T) {
 	p := build(t, f.config())
 	b := runAll(t, p)
 	eventually(t, "the views of members are there", func() bool { return readyNow(b) })
-	if kinds := (upstream{p.placing.workloads, p.set}).Kinds(); len(kinds) != 0 {
+	if kinds := (upstream{p.placing.workloads, p.set, p.grants}).Kinds(); len(kinds) != 0 {
 		t.Errorf("the kinds are %v", kinds)
 	}
 	eventually(t, "the view of placements answers", func() bool { status, err := statusOf(t, b); return err == nil && status.Name == "all" })

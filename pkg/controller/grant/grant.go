@@ -33,6 +33,9 @@ import (
 // resolveInterval is how long changes are collected after a resolution. The first change is resolved at once.
 const resolveInterval = 50 * time.Millisecond
 
+// uncertainPause is how often is looked whether everything has been read.
+const uncertainPause = time.Second
+
 // restFactor is how much longer than a resolution the pause after it is at least, so that a tenant who changes
 // something all the time cannot keep a processor busy.
 const restFactor = 4
@@ -68,6 +71,9 @@ type Config struct {
 	Workspaces    Workspaces
 	Leader        Leader
 	Status        StatusPatcher
+	// CompleteSince is since when all registrations, grants and bindings have been read without a break; zero is not at
+	// all. If it is nil, they always have been.
+	CompleteSince func() time.Time
 	// OnChange is told the registrations whose rows differ. It must not block.
 	OnChange func(registration workspace.Key)
 	// Clock is the real clock if nil.
@@ -85,6 +91,8 @@ type Controller struct {
 	mu        sync.RWMutex
 	lending   view.Lending
 	written   map[workspace.Key]written
+	// resolvedOf is the time since which everything had been read when the last resolution began that has been told.
+	resolvedOf time.Time
 }
 
 // written is the last status that was written, and on top of which version of the grant.
@@ -97,6 +105,10 @@ type written struct {
 func New(config Config) *Controller {
 	if config.Clock == nil {
 		config.Clock = clock.RealClock{}
+	}
+	if config.CompleteSince == nil {
+		always := config.Clock.Now()
+		config.CompleteSince = func() time.Time { return always }
 	}
 	if config.OnChange == nil {
 		config.OnChange = func(workspace.Key) {}
@@ -136,6 +148,15 @@ func (c *Controller) Entries(registration workspace.Key) []view.Entry {
 	return c.lending.Entries[registration]
 }
 
+// Certain says that who is not seen to see a member does not: everything has been read, and what follows from it has been
+// told.
+func (c *Controller) Certain() bool {
+	since := c.config.CompleteSince()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return !since.IsZero() && c.resolvedOf.Equal(since)
+}
+
 // Run works until the context ends.
 func (c *Controller) Run(ctx context.Context) {
 	var queue sync.WaitGroup
@@ -143,10 +164,15 @@ func (c *Controller) Run(ctx context.Context) {
 	queue.Go(func() { c.engine.Run(ctx) })
 	c.Changed()
 	for {
+		var again <-chan time.Time
+		if !c.Certain() { // nobody tells when the last has been read
+			again = c.config.Clock.After(uncertainPause)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.kick:
+		case <-again:
 		}
 		begin := c.config.Clock.Now()
 		c.Resolve()
@@ -162,6 +188,7 @@ func (c *Controller) Run(ctx context.Context) {
 func (c *Controller) Resolve() {
 	c.resolving.Lock()
 	defer c.resolving.Unlock()
+	since := c.config.CompleteSince() // before looking
 	after := view.Resolve(view.Input{
 		Registrations: c.config.Registrations.List(),
 		Grants:        c.config.Grants.List(),
@@ -185,6 +212,9 @@ func (c *Controller) Resolve() {
 	for _, registration := range differing(before.Entries, after.Entries) {
 		c.config.OnChange(registration)
 	}
+	c.mu.Lock()
+	c.resolvedOf = since
+	c.mu.Unlock()
 }
 
 // differing returns the registrations whose rows differ.

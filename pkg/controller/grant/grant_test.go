@@ -141,6 +141,45 @@ func TestRowsGoWithGrantBindingAndRegistration(t *testing.T) {
 	}
 }
 
+// Nobody is certain before what follows from everything has been told, also when something was away in between.
+func TestCertainOnceAllThatWasReadIsTold(t *testing.T) {
+	t.Parallel()
+	w, c := newWorld()
+	var since time.Time
+	told := false
+	c.config.CompleteSince = func() time.Time { return since }
+	c.config.OnChange = func(workspace.Key) {
+		if told = true; c.Certain() {
+			t.Error("it is certain before all is told")
+		}
+	}
+	c.Resolve()
+	if c.Certain() || !told {
+		t.Error("it is certain before everything was read")
+	}
+	since = time.Unix(2000, 0)
+	if c.Certain() {
+		t.Error("it is certain before it looked")
+	}
+	w.registrations = nil
+	c.Resolve()
+	if !c.Certain() {
+		t.Error("it is not certain")
+	}
+	since = time.Time{}
+	if c.Certain() {
+		t.Error("it is certain while something is away")
+	}
+	since = time.Unix(3000, 0)
+	if c.Certain() {
+		t.Error("it is certain before it looked again")
+	}
+	c.Resolve()
+	if !c.Certain() {
+		t.Error("it is not certain again")
+	}
+}
+
 func TestOnlyTheLeaderWrites(t *testing.T) {
 	t.Parallel()
 	w, c := newWorld()

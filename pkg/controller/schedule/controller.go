@@ -151,10 +151,17 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 	c.engine.AddAfter(key, c.config.SettleInterval)
 }
 
-// SetEntries takes over who sees a member, after that changed.
+// SetEntries takes over who sees a member, after that changed. Where it is not seen any more, or is seen now, what is
+// placed has to be looked at even if the decisions stay: objects may wait for a member that nobody knew by its name.
 func (c *Controller) SetEntries(registration workspace.Key) {
-	for _, ws := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
+	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
 		c.enqueueWorkspace(ws, false)
+		if !moved {
+			continue
+		}
+		for _, key := range c.places.in(ws) {
+			c.config.OnDecision(key)
+		}
 	}
 }
 

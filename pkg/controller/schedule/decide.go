@@ -53,10 +53,11 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 
 // decideNext decides a Placement and promises it what it needs, after all that were decided before.
 func (c *Controller) decideNext(p *tmcv1alpha1.Placement, before *decided) (after *decided, again time.Duration) {
+	certain := c.config.Certain(keyOf(p).Workspace) // before looking: what is not found must have been read
 	selected := c.selectionOf(p)
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
-	after = c.decide(p, before, selected)
+	after = c.decide(p, before, selected, certain)
 	again = c.promise(p, after, selected)
 	if after.uncertain && (again == 0 || again > uncertainPause) {
 		again = uncertainPause // nobody tells when it becomes certain
@@ -83,13 +84,14 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	c.mu.Lock()
 	_, had := c.decided[key]
 	c.decided[key] = after
-	if known, found := c.shown[key]; found { // what was written shows again, and is told here
+	tells := !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions)
+	if known, found := c.shown[key]; found && tells { // what was written shows again, and is told here
 		known.decisions = after.stored.Decisions
 		c.shown[key] = known
 	}
 	c.mu.Unlock()
 	explained := sameOutcome(before, after) && equality.Semantic.DeepEqual(before.lost, after.lost)
-	if !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions) {
+	if tells {
 		c.config.OnDecision(key)
 		return
 	}
@@ -104,7 +106,7 @@ func sameOutcome(a, b *decided) bool {
 }
 
 // decide computes the status that a Placement should have.
-func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected selection) *decided {
+func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected selection, certain bool) *decided {
 	key := keyOf(p)
 	after := &decided{uid: p.UID, lost: selected.lost}
 	current := before.stored.Decisions
@@ -114,7 +116,7 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	case held:
 		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonSuspended, Message: "suspension.scheduling keeps the decisions as they are"}
 		after.stored.Decisions = current
-	case len(current) > 0 && !c.config.Certain(key.Workspace):
+	case len(current) > 0 && !(certain && c.config.Certain(key.Workspace)):
 		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp, and every kind of the workspace, has been read"}
 		after.stored.Decisions, after.uncertain = current, true
 	case len(selected.workloads) == 0:

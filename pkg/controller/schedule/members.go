@@ -74,16 +74,17 @@ func newRoster() *roster {
 	return &roster{byTenant: map[logicalcluster.Name]map[string]workspace.Key{}, rows: map[workspace.Key][]workspace.Key{}, shapes: map[workspace.Key]shape{}}
 }
 
-// set takes over the rows of a registration, and returns the workspaces for which something differs.
-func (r *roster) set(registration workspace.Key, entries []view.Entry) []logicalcluster.Name {
+// set takes over the rows of a registration, and returns the workspaces for which something differs, and whether that is
+// which members they see by which names.
+func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logicalcluster.Name]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	differing := map[logicalcluster.Name]struct{}{}
+	differing := map[logicalcluster.Name]bool{}
 	before := r.rows[registration]
 	after := make([]workspace.Key, 0, len(entries))
 	for _, entry := range entries {
 		after = append(after, entry.Key)
-		differing[entry.Key.Workspace] = struct{}{} // labels may differ even if the row does not
+		differing[entry.Key.Workspace] = false // labels may differ even if the row does not
 	}
 	for _, row := range before {
 		if !slices.Contains(after, row) && r.byTenant[row.Workspace][row.Name] == registration {
@@ -91,20 +92,23 @@ func (r *roster) set(registration workspace.Key, entries []view.Entry) []logical
 			if len(r.byTenant[row.Workspace]) == 0 {
 				delete(r.byTenant, row.Workspace)
 			}
-			differing[row.Workspace] = struct{}{}
+			differing[row.Workspace] = true
 		}
 	}
 	for _, row := range after {
 		if r.byTenant[row.Workspace] == nil {
 			r.byTenant[row.Workspace] = map[string]workspace.Key{}
 		}
-		r.byTenant[row.Workspace][row.Name] = registration
+		if r.byTenant[row.Workspace][row.Name] != registration {
+			r.byTenant[row.Workspace][row.Name] = registration
+			differing[row.Workspace] = true
+		}
 	}
 	r.rows[registration] = after
 	if len(after) == 0 {
 		delete(r.rows, registration)
 	}
-	return slices.Collect(maps.Keys(differing))
+	return differing
 }
 
 // find returns the registration behind a name that a workspace sees.

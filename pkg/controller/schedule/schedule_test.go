@@ -593,6 +593,24 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
+// Objects may wait for a member that nobody knew by its name, while the decision says it all along.
+func TestWhoSeesAMemberConcernsWhatIsPlaced(t *testing.T) {
+	t.Parallel()
+	w := triggers(t)
+	east := registration("east")
+	seen := w.entries[east]
+	for _, step := range []struct {
+		name    string
+		entries []view.Entry
+		want    int
+	}{{"the same", seen, 0}, {"not seen", nil, 1}, {"still not seen", nil, 0}, {"seen again", seen, 1}} {
+		before := w.decisions[key("first")]
+		w.entries[east] = step.entries
+		w.c.SetEntries(east)
+		wantDiff(t, step.name, step.want, w.decisions[key("first")]-before)
+	}
+}
+
 func (w *world) lend(at workspace.Key) {
 	w.registrations[at] = &tmcv1alpha1.ClusterRegistration{}
 	w.entries[at] = []view.Entry{{Key: workspace.Key{Workspace: "globex", Name: "x.g"}}}

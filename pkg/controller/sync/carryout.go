@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/rollup"
@@ -44,7 +45,8 @@ func (p *pass) takeIn(outcomes map[workspace.Key]outcome) {
 		state.awaiting, state.waitUntil = true, now.Add(echoWait)
 		state.hash, state.signature = o.task.hash, ""
 		if o.live != nil {
-			state.signature = transform.LiveSignature(o.live)
+			state.signature, state.uid = transform.LiveSignature(o.live), o.live.GetUID()
+			state.origin = types.UID(o.task.desired.GetAnnotations()[transform.UIDAnnotation])
 			for _, dependent := range p.dependentsOf() {
 				p.c.engine.Add(dependent)
 			}
@@ -152,8 +154,14 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 		return found
 	}
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
-		if member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName); known {
+		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
+		switch {
+		case known:
 			found[member] = struct{}{}
+		case !p.c.config.Upstream.LoansKnown():
+			p.blocked.Insert(decision.ClusterName) // it may have a copy, and who it is has not been read yet
+			p.away.Insert(decision.ClusterName)
+			p.later(p.c.config.Clock.Now().Add(doubtPause))
 		}
 	}
 	return found
@@ -162,9 +170,14 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 func (p *pass) concerns(member workspace.Key) bool {
 	_, wants := p.wanted[member]
 	_, stays := p.staying[member]
+	return wants || stays || p.comes(member) || slices.Contains(p.c.states.membersWith(p.key), member)
+}
+
+// comes reports whether a write is on its way to a member, or does not show there yet.
+func (p *pass) comes(member workspace.Key) bool {
 	state, known := p.object.copies[member]
-	comes := known && state.awaiting && p.c.config.Clock.Now().Before(state.waitUntil)
-	return wants || stays || comes || p.c.lanes.pending(member, p.key) || slices.Contains(p.c.states.membersWith(p.key), member)
+	awaited := known && state.awaiting && p.c.config.Clock.Now().Before(state.waitUntil)
+	return awaited || p.c.lanes.pending(member, p.key)
 }
 
 func (p *pass) at() Location {
@@ -216,12 +229,12 @@ func (p *pass) stay(member workspace.Key, name string) {
 func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 	down := p.c.config.Downstream
 	live, there := down.Copy(member, p.at())
-	if !down.Synced(member, p.kind.GVR) {
+	if p.isBlind(member) {
 		p.blocked.Insert(name)
 		p.away.Insert(name)
 		row := p.newRow(member, name)
 		row.Leaving = leaving
-		row.explain(tmcv1alpha1.ReasonDetachPending, "the copy is to be removed, and the member cannot be reached")
+		row.explain(tmcv1alpha1.ReasonDetachPending, "the copy is to be removed, and the member does not show it: it cannot be reached, or lacks the kind now")
 		p.rows = append(p.rows, row)
 		return
 	}

@@ -74,8 +74,8 @@ type Upstream interface {
 	Leaving(ws logicalcluster.Name) bool
 	// Certain says that absence of an object of a workspace, or of the Placement that it needs, means absence.
 	Certain(gr schema.GroupResource, ws logicalcluster.Name) bool
-	// Lends says that it is known to whom a member is lent: who does not see it then does not borrow it.
-	Lends(member workspace.Key) bool
+	// LoansKnown says that it is known who sees which member: who does not see one then does not borrow it.
+	LoansKnown() bool
 	Path(ws logicalcluster.Name) string
 	PatchMetadata(ctx context.Context, gr schema.GroupResource, key workspace.Key, patch []byte) error
 	PatchStatus(ctx context.Context, gr schema.GroupResource, key workspace.Key, patch []byte) error

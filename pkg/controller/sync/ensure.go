@@ -239,6 +239,9 @@ func (*pass) drifted(state *copyState, next task, live *unstructured.Unstructure
 
 // isInTheWay reports whether what the member has is not to be updated, and says why.
 func (p *pass) isInTheWay(member workspace.Key, row *Row, live *unstructured.Unstructured) bool {
+	state := p.object.copyOf(member)
+	// What was applied for this very object is no former copy, whatever its marks say now.
+	present := state.uid != "" && state.uid == live.GetUID() && state.origin == p.upstream.GetUID()
 	switch origin, _ := transform.OriginOf(live); {
 	case !isCopyOf(live, p.key.Object):
 		row.Object.Health = tmcv1alpha1.HealthUnknown
@@ -246,7 +249,7 @@ func (p *pass) isInTheWay(member workspace.Key, row *Row, live *unstructured.Uns
 		row.explain(problem.Reason, problem.Message)
 	case live.GetDeletionTimestamp() != nil:
 		row.explain(tmcv1alpha1.ReasonSyncing, "a former copy is being removed")
-	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed:
+	case origin.UID != p.upstream.GetUID() && !p.kind.Claimed && !present:
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy of a former object of this name is being removed")
 		p.discard(member, row, live)
 	default:

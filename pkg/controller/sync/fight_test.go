@@ -33,6 +33,13 @@ func TestFLT28ContestedCopyIsRepairedRarely(t *testing.T) {
 				u.SetAnnotations(marks)
 			})
 		}, "changes the copy's marks"},
+		"the UID among the marks": {func(w *world) {
+			w.edit(east, web, func(u *unstructured.Unstructured) {
+				marks := u.GetAnnotations()
+				marks[transform.UIDAnnotation] = "another"
+				u.SetAnnotations(marks)
+			})
+		}, "changes metadata.annotations"},
 		"all of it": {func(w *world) { delete(w.members[east].truth, w.at(web)) }, "removes the copy"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -60,6 +60,10 @@ func (p *pass) release(ctx context.Context) error {
 	if p.blocked.Len() > 0 && !p.givesUp() {
 		return nil
 	}
+	if !p.deleting && !p.stopped && !p.c.config.Upstream.LoansKnown() {
+		p.later(p.c.config.Clock.Now().Add(doubtPause)) // its members may be those that are not known yet
+		return nil
+	}
 	if p.blocked.Len() > 0 {
 		p.leaveBehind(ctx)
 	}

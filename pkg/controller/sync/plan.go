@@ -57,8 +57,10 @@ func (p *pass) plan() bool {
 	p.blocked, p.away = sets.New[string](), sets.New[string]()
 	p.dropUnregistered()
 	up := p.c.config.Upstream
+	// Before looking, since what is not found must have been read; and after, since it may have been dropped meanwhile.
+	certain := p.certain()
 	found, exists := up.Find(p.key.Resource, p.key.Object)
-	certain := up.Certain(p.key.Resource, p.key.Object.Workspace)
+	certain = certain && p.certain()
 	if !exists {
 		if certain {
 			p.c.require(p.key, nil, nil)
@@ -92,6 +94,11 @@ func (p *pass) dropUnregistered() {
 	}
 }
 
+// certain says that what is not found is not there, neither the object nor its Placement.
+func (p *pass) certain() bool {
+	return p.c.config.Upstream.Certain(p.key.Resource, p.key.Object.Workspace)
+}
+
 // heldByOthers reports whether somebody else's finalizer keeps an object. Those of garbage collection hold nothing that
 // runs.
 func heldByOthers(object *unstructured.Unstructured) bool {
@@ -107,7 +114,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	}
 	chosen, found := p.c.config.Decisions.PlacementOf(p.key.Resource, p.upstream)
 	if !found {
-		return certain
+		return certain && p.certain()
 	}
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
 	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
@@ -174,7 +181,7 @@ func (p *pass) planDependencies() {
 	}
 	for member, name := range p.staying {
 		// One that is left and has no copy any more needs nothing: what it needed would keep the member from being left.
-		if !p.c.config.Downstream.Synced(member, p.kind.GVR) {
+		if p.mayHave(member) {
 			reach[member] = name
 		}
 	}
@@ -188,6 +195,32 @@ func (p *pass) planDependencies() {
 		needs = nil
 	}
 	p.c.require(p.key, needs, reach)
+}
+
+// mayHave reports whether a member has a copy, is being given one, or may have one that is not known.
+func (p *pass) mayHave(member workspace.Key) bool {
+	live, there := p.c.config.Downstream.Copy(member, p.at())
+	if (there && isCopyOf(live, p.key.Object)) || p.isBlind(member) || p.c.lanes.pending(member, p.key) {
+		return true
+	}
+	state, known := p.object.copies[member]
+	written := known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil)
+	if written {
+		p.later(state.waitUntil) // it was written, and does not show yet
+	}
+	return written
+}
+
+// isBlind reports whether what is not known of a member's copies may be there all the same. A member that lacks the kind,
+// or keeps it from us, was never given one, as far as is known.
+func (p *pass) isBlind(member workspace.Key) bool {
+	down := p.c.config.Downstream
+	if down.Synced(member, p.kind.GVR) {
+		return false
+	}
+	_, there := down.Copy(member, p.at())
+	_, missing := down.Missing(member, p.key.Resource)
+	return there || !missing
 }
 
 // require notes what an object needs and where, and has what that concerns looked at.
@@ -231,7 +264,7 @@ func (p *pass) takenBack(member workspace.Key) bool {
 		state.unseenSince = time.Time{}
 		return false
 	}
-	if !p.c.config.Upstream.Lends(member) {
+	if !p.c.config.Upstream.LoansKnown() {
 		state.unseenSince = time.Time{}
 		p.later(now.Add(takeBackGrace))
 		return false

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -50,8 +51,9 @@ type copyState struct {
 	echo      string
 	waitUntil time.Time
 	awaiting  bool
-	// hash is what was applied last, and signature what the member made of it.
+	// hash is what was applied last, and signature what the member made of it. It was the copy uid of the object origin.
 	hash, signature string
+	uid, origin     types.UID
 	// failed is what went wrong with failedHash; it is tried again at retryAt, and failures counts.
 	failed     *CallProblem
 	failedHash string

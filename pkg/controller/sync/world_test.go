@@ -394,7 +394,7 @@ func (w *world) Namespace(logicalcluster.Name, string) (exists, terminating, kno
 func (w *world) Leaving(logicalcluster.Name) bool { return w.leaving }
 
 func (w *world) Certain(gr schema.GroupResource, _ logicalcluster.Name) bool { return !w.uncertain[gr] }
-func (w *world) Lends(workspace.Key) bool                                    { return !w.unlent }
+func (w *world) LoansKnown() bool                                            { return !w.unlent }
 func (w *world) Path(logicalcluster.Name) string                             { return "root:acme" }
 
 // patch applies a JSON merge patch to an object, with its conditions.
