@@ -134,6 +134,19 @@ func edit(ctx context.Context, d dynamic.Interface, o object, number int) error 
 	return nil
 }
 
+// apply does as edit by server-side apply, which kcp takes also while the server that guards patches is away.
+func apply(ctx context.Context, d dynamic.Interface, o object, number int) error {
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"namespace": o.namespace, "name": o.name},
+		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers(number)}}},
+	}}
+	options := metav1.ApplyOptions{FieldManager: "bench", Force: true}
+	if _, err := d.Resource(deployments()).Namespace(o.namespace).Apply(ctx, o.name, u, options); err != nil {
+		return fmt.Errorf("applying %s: %w", o, err)
+	}
+	return nil
+}
+
 // paced calls something at a rate, each time in a goroutine of its own: it does not wait for what is slow. It returns
 // once all calls have.
 func paced(b *testing.B, count int, perSecond float64, call func(i int)) {

@@ -82,7 +82,7 @@ func (f *figures) restart(all []object, members []*sightings) {
 	f.figure("idle-member-writes", "to members", idly.memberWrites)
 
 	began = killed(b)
-	if err := edit(b.Context(), tenantDynamic(b), all[0], 2); err != nil {
+	if err := apply(b.Context(), tenantDynamic(b), all[0], 2); err != nil {
 		b.Fatal(err)
 	}
 	started(b)
