@@ -163,16 +163,17 @@ func (c *Controller) Run(ctx context.Context) {
 	defer queue.Wait()
 	queue.Go(func() { c.engine.Run(ctx) })
 	c.Changed()
+	ticker := c.config.Clock.NewTicker(uncertainPause)
+	defer ticker.Stop()
 	for {
-		var again <-chan time.Time
-		if !c.Certain() { // nobody tells when the last has been read
-			again = c.config.Clock.After(uncertainPause)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.kick:
-		case <-again:
+		case <-ticker.C(): // nobody tells when the last has been read
+			if c.config.CompleteSince().IsZero() || c.Certain() {
+				continue
+			}
 		}
 		begin := c.config.Clock.Now()
 		c.Resolve()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	testingclock "k8s.io/utils/clock/testing"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -178,6 +180,41 @@ func TestCertainOnceAllThatWasReadIsTold(t *testing.T) {
 	if !c.Certain() {
 		t.Error("it is not certain again")
 	}
+}
+
+// Nobody tells when the last endpoint has been read: it is found out.
+func TestRunBecomesCertainAgainByItself(t *testing.T) {
+	t.Parallel()
+	w, _ := newWorld()
+	var since atomic.Int64
+	since.Store(1)
+	c := New(Config{
+		Registrations: registrationsOf{w}, Grants: w, Workspaces: w, Leader: w, Status: w,
+		CompleteSince: func() time.Time {
+			if at := since.Load(); at != 0 {
+				return time.Unix(at, 0)
+			}
+			return time.Time{}
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { c.Run(ctx); close(done) }()
+	certain := func() {
+		t.Helper()
+		if err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) { return c.Certain(), nil }); err != nil {
+			t.Errorf("it does not become certain: %v", err)
+		}
+	}
+	certain()
+	since.Store(0)
+	if c.Certain() {
+		t.Error("it is certain while something is away")
+	}
+	since.Store(2)
+	certain()
+	cancel()
+	<-done
 }
 
 func TestOnlyTheLeaderWrites(t *testing.T) {

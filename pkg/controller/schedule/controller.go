@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
@@ -156,13 +157,21 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 func (c *Controller) SetEntries(registration workspace.Key) {
 	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
 		c.enqueueWorkspace(ws, false)
-		if !moved {
+		if moved.Len() == 0 {
 			continue
 		}
 		for _, key := range c.places.in(ws) {
-			c.config.OnDecision(key)
+			if c.names(key, moved) {
+				c.config.OnDecision(key)
+			}
 		}
 	}
+}
+
+// names reports whether the decisions of a Placement name one of some members.
+func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
+	p, found := c.config.Placements.Find(key)
+	return found && slices.ContainsFunc(c.Decisions(p), func(d tmcv1alpha1.PlacementDecision) bool { return members.Has(d.ClusterName) })
 }
 
 // MemberChanged makes the controller look at the Placements that a change of a member may matter to: all of those who see

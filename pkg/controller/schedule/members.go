@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/placement"
@@ -74,17 +75,17 @@ func newRoster() *roster {
 	return &roster{byTenant: map[logicalcluster.Name]map[string]workspace.Key{}, rows: map[workspace.Key][]workspace.Key{}, shapes: map[workspace.Key]shape{}}
 }
 
-// set takes over the rows of a registration, and returns the workspaces for which something differs, and whether that is
-// which members they see by which names.
-func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logicalcluster.Name]bool {
+// set takes over the rows of a registration, and returns the workspaces for which something differs, each with the names
+// by which it sees another member than before, or none.
+func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logicalcluster.Name]sets.Set[string] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	differing := map[logicalcluster.Name]bool{}
+	differing := map[logicalcluster.Name]sets.Set[string]{}
 	before := r.rows[registration]
 	after := make([]workspace.Key, 0, len(entries))
 	for _, entry := range entries {
 		after = append(after, entry.Key)
-		differing[entry.Key.Workspace] = false // labels may differ even if the row does not
+		differing[entry.Key.Workspace] = sets.Set[string]{} // labels may differ even if the row does not
 	}
 	for _, row := range before {
 		if !slices.Contains(after, row) && r.byTenant[row.Workspace][row.Name] == registration {
@@ -92,7 +93,10 @@ func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logic
 			if len(r.byTenant[row.Workspace]) == 0 {
 				delete(r.byTenant, row.Workspace)
 			}
-			differing[row.Workspace] = true
+			if differing[row.Workspace] == nil {
+				differing[row.Workspace] = sets.Set[string]{}
+			}
+			differing[row.Workspace].Insert(row.Name)
 		}
 	}
 	for _, row := range after {
@@ -101,7 +105,7 @@ func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logic
 		}
 		if r.byTenant[row.Workspace][row.Name] != registration {
 			r.byTenant[row.Workspace][row.Name] = registration
-			differing[row.Workspace] = true
+			differing[row.Workspace].Insert(row.Name)
 		}
 	}
 	r.rows[registration] = after

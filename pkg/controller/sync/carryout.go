@@ -158,7 +158,7 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 		switch {
 		case known:
 			found[member] = struct{}{}
-		case !p.c.config.Upstream.LoansKnown():
+		case !p.loans:
 			p.blocked.Insert(decision.ClusterName) // it may have a copy, and who it is has not been read yet
 			p.away.Insert(decision.ClusterName)
 			p.later(p.c.config.Clock.Now().Add(doubtPause))

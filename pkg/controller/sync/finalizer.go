@@ -60,7 +60,7 @@ func (p *pass) release(ctx context.Context) error {
 	if p.blocked.Len() > 0 && !p.givesUp() {
 		return nil
 	}
-	if !p.deleting && !p.stopped && !p.c.config.Upstream.LoansKnown() {
+	if !p.deleting && !p.stopped && !p.loans && !p.forced() {
 		p.later(p.c.config.Clock.Now().Add(doubtPause)) // its members may be those that are not known yet
 		return nil
 	}

@@ -33,6 +33,8 @@ type pass struct {
 	placement *tmcv1alpha1.Placement
 	owner     workspace.Key // the Placement that its rows are shown with
 	suspended bool
+	// loans says that it was known who sees which member before anything was looked up.
+	loans bool
 	// wanted are the members that should have a copy, and staying those that keep theirs for now.
 	wanted  map[workspace.Key]target
 	staying map[workspace.Key]string
@@ -55,6 +57,7 @@ func (p *pass) ws() workspace.Key { return p.key.Object }
 func (p *pass) plan() bool {
 	p.wanted, p.staying = map[workspace.Key]target{}, map[workspace.Key]string{}
 	p.blocked, p.away = sets.New[string](), sets.New[string]()
+	p.loans = p.c.config.Upstream.LoansKnown()
 	p.dropUnregistered()
 	up := p.c.config.Upstream
 	// Before looking, since what is not found must have been read; and after, since it may have been dropped meanwhile.
