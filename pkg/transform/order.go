@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Classes of resources, in the order in which they are applied. Deletion goes the other way.
+// Classes of resources, in the order in which a person would apply them. Sync itself waits for what a workload refers to
+// (Dependencies), whatever its class.
 const (
 	// ClassNamespace: the namespace that holds everything else.
 	ClassNamespace = iota
