@@ -272,7 +272,7 @@ type PlacementDecision struct {
 	// phase is Active while the member is chosen, and Leaving until its copies are gone afterwards.
 	// +optional
 	// +kubebuilder:default=Active
-	Phase DecisionPhase `json:"phase,omitempty"`
+	Phase DecisionPhase `json:"phase,omitempty"` //nolint:kubeapilinter // of one decision, which has no conditions; not of the object
 }
 
 // PlacementList is a list of Placements.

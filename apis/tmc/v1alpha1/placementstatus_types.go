@@ -90,7 +90,7 @@ type PlacementCluster struct {
 
 	// phase is Active while the member is chosen, and Leaving until its copies are gone afterwards.
 	// +optional
-	Phase DecisionPhase `json:"phase,omitempty"`
+	Phase DecisionPhase `json:"phase,omitempty"` //nolint:kubeapilinter // that of the decision
 
 	// reachable is the status of the member's condition Reachable. While it is not True, what is below is the last
 	// that is known.

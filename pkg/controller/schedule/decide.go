@@ -116,7 +116,7 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	case held:
 		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonSuspended, Message: "suspension.scheduling keeps the decisions as they are"}
 		after.stored.Decisions = current
-	case len(current) > 0 && !(certain && c.config.Certain(key.Workspace)):
+	case len(current) > 0 && (!certain || !c.config.Certain(key.Workspace)):
 		after.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp, and every kind of the workspace, has been read"}
 		after.stored.Decisions, after.uncertain = current, true
 	case len(selected.workloads) == 0:

@@ -52,9 +52,7 @@ func (p *pass) release(ctx context.Context) error {
 		}
 		return nil
 	}
-	marked := slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
-	needless := p.deleting || p.stopped || (len(p.wanted) == 0 && len(p.staying) == 0)
-	if !marked || !needless || !p.c.config.Leader.IsLeader() || p.object.marked == p.upstream.GetResourceVersion() {
+	if !p.isHeldNeedlessly() || !p.c.config.Leader.IsLeader() || p.object.marked == p.upstream.GetResourceVersion() {
 		return nil
 	}
 	if p.blocked.Len() > 0 && !p.givesUp() {
@@ -72,6 +70,12 @@ func (p *pass) release(ctx context.Context) error {
 	_, err := p.patchMarks(ctx, finalizers, "")
 	crashpoint.Hit(crashpoint.AfterRelease)
 	return err
+}
+
+// isHeldNeedlessly reports whether the object has our finalizer, and no member is to have a copy.
+func (p *pass) isHeldNeedlessly() bool {
+	marked := slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
+	return marked && (p.deleting || p.stopped || (len(p.wanted) == 0 && len(p.staying) == 0))
 }
 
 // givesUp reports whether a deletion waits no longer for members that cannot be reached.
