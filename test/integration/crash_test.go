@@ -190,8 +190,9 @@ func (s *crashScript) placing() []step {
 	return []step{
 		{"place", func(ctx context.Context) error { return s.place(ctx, east, west) }},
 		{"edit", func(ctx context.Context) error {
-			image := []byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"registry.example.com/web:2"}]`)
-			_, err := up.AppsV1().Deployments(s.namespace).Patch(ctx, "web", types.JSONPatchType, image, metav1.PatchOptions{})
+			// By server-side apply, which kcp takes also while the server that guards other patches is dead.
+			image := []byte(`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"template":{"spec":{"containers":[{"name":"web","image":"registry.example.com/web:2"}]}}}}`)
+			_, err := up.AppsV1().Deployments(s.namespace).Patch(ctx, "web", types.ApplyPatchType, image, metav1.PatchOptions{FieldManager: "crash", Force: new(true)})
 			_, mapErr := up.CoreV1().ConfigMaps(s.namespace).Patch(ctx, "settings", types.MergePatchType, []byte(`{"data":{"color":"green","size":null}}`), metav1.PatchOptions{})
 			return errors.Join(err, mapErr)
 		}},

@@ -94,7 +94,6 @@ func without(t *testing.T) string {
 // TestKubectlDamagesNothing types what people type. Each command does what it does on a cluster, or is refused.
 // Not parallel: kubectl edit takes its editor from the environment.
 func TestKubectlDamagesNothing(t *testing.T) {
-	t.Parallel()
 	editor := filepath.Join(t.TempDir(), "editor")
 	const script = "#!/bin/sh\nsed -i 's/memory: 1Gi/memory: 3Gi/; /cpu: \"1\"/d; s/envoy:1/envoy:7/' \"$1\"\n"
 	if err := os.WriteFile(editor, []byte(script), 0o700); err != nil {

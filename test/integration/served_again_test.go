@@ -31,9 +31,10 @@ func TestT08KindsThatAreServedAgain(t *testing.T) {
 	again := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": binding.GetAPIVersion(), "kind": binding.GetKind(), "metadata": map[string]any{"name": binding.GetName()}, "spec": binding.Object["spec"],
 	}}
-	if _, err := bindings.Create(t.Context(), again, metav1.CreateOptions{}); err != nil {
-		t.Fatalf("binding again: %v", err)
-	}
+	framework.Eventually(t, "kcp to take the binding again", framework.MemberTimeout, func(ctx context.Context) error {
+		_, err := bindings.Create(ctx, again, metav1.CreateOptions{}) // kcp refuses it while it still remembers the former one
+		return there(err)
+	})
 	framework.Eventually(t, "the kinds to be served again", framework.MemberTimeout, func(context.Context) error {
 		if result := tenant.Kubectl.RunWithInput(t, deployment("web", 2), "apply", "--server-side", "-f", "-"); result.ExitCode != 0 {
 			return errors.New(result.Output())
