@@ -109,6 +109,7 @@ func (p *parts) connectPlacing() {
 	p.set.Registrations().AddHandler(func(key workspace.Key) {
 		w.schedule.MemberChanged(key)
 		w.detach.Enqueue(key)
+		w.sync.RegistrationChanged(key)
 		if _, exists := p.set.Registrations().Find(key); !exists {
 			w.sync.RemoveMember(key)
 		}

@@ -45,6 +45,8 @@ type Registrations interface {
 type Copies interface {
 	// On returns how many copies a member has, as far as is known, and whether it is known for sure.
 	On(member workspace.Key) (copies int, certain bool)
+	// Awaits says that copies wait to be made on a member until its registration is held.
+	Awaits(member workspace.Key) bool
 }
 
 // Leader says whether this replica writes.
@@ -109,7 +111,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	held := slices.Contains(registration.Finalizers, tmcv1alpha1.SyncFinalizer)
 	copies, certain := c.config.Copies.On(key)
 	switch {
-	case registration.DeletionTimestamp == nil && !held && copies > 0:
+	case registration.DeletionTimestamp == nil && !held && (copies > 0 || c.config.Copies.Awaits(key)):
 		return engine.Result{}, c.patch(ctx, registration, append(slices.Clone(registration.Finalizers), tmcv1alpha1.SyncFinalizer))
 	case registration.DeletionTimestamp == nil || !held:
 		return engine.Result{}, nil

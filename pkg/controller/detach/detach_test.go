@@ -30,6 +30,7 @@ type world struct {
 	registration *tmcv1alpha1.ClusterRegistration
 	copies       int
 	doubt        bool
+	awaited      bool
 	follower     bool
 	patches      []string
 	err          error
@@ -57,7 +58,9 @@ func (w *world) List() []*tmcv1alpha1.ClusterRegistration {
 	return []*tmcv1alpha1.ClusterRegistration{w.registration}
 }
 func (w *world) On(workspace.Key) (int, bool) { return w.copies, !w.doubt }
-func (w *world) IsLeader() bool               { return !w.follower }
+
+func (w *world) Awaits(workspace.Key) bool { return w.awaited }
+func (w *world) IsLeader() bool            { return !w.follower }
 func (w *world) PatchMetadata(_ context.Context, key workspace.Key, patch []byte) error {
 	w.patches = append(w.patches, string(patch))
 	if w.err != nil {
@@ -103,6 +106,8 @@ func TestRegistrationIsHeldWhileItsMemberHasCopies(t *testing.T) {
 		"it has no copies":             {func(*world) {}, free, 0, 0},
 		"it is in doubt":               {func(w *world) { w.doubt = true }, free, 0, 0},
 		"it has copies":                {func(w *world) { w.copies = 1 }, held, 1, 0},
+		"copies wait for it":           {func(w *world) { w.awaited = true }, held, 1, 0},
+		"it is deleted first":          {func(w *world) { w.awaited = true; w.remove() }, free, 0, 0},
 		"it is held already":           {func(w *world) { w.copies = 1; w.hold() }, held, 0, 0},
 		"its copies went":              {func(w *world) { w.hold() }, held, 0, 0},
 		"it is deleted, and not held":  {func(w *world) { w.copies = 1; w.remove() }, free, 0, 0},

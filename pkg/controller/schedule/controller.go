@@ -232,6 +232,12 @@ func (c *Controller) Registered(member workspace.Key) bool {
 	return found
 }
 
+// Held says that a member's registration cannot go without its copies.
+func (c *Controller) Held(member workspace.Key) bool {
+	registration, found := c.config.Registrations.Find(member)
+	return found && slices.Contains(registration.Finalizers, tmcv1alpha1.SyncFinalizer)
+}
+
 // RetiringSince says since when a member's registration is being deleted, if it is.
 func (c *Controller) RetiringSince(member workspace.Key) (since time.Time, retiring bool) {
 	registration, found := c.config.Registrations.Find(member)

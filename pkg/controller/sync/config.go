@@ -114,6 +114,8 @@ type Decisions interface {
 	Members(ws logicalcluster.Name) map[string]workspace.Key
 	// Registered says that a member has a registration. What is on one that has none is out of reach.
 	Registered(member workspace.Key) bool
+	// Held says that a member's registration cannot go without its copies.
+	Held(member workspace.Key) bool
 	// RetiringSince says since when a member is being taken away by its owner, if it is.
 	RetiringSince(member workspace.Key) (since time.Time, retiring bool)
 }
@@ -150,7 +152,7 @@ type Config struct {
 	Leader     Leader
 	// OnProgress is told when what is known of the copies of a Placement differs. It must not block.
 	OnProgress func(placement workspace.Key)
-	// OnCopies is told when a member got its first copy, or lost one. It must not block.
+	// OnCopies is told when a member got its first copy, is about to get it, or lost one. It must not block.
 	OnCopies func(member workspace.Key)
 	// DetachAfter, StatusInterval, Workers and WritesPerMember take their defaults if zero.
 	DetachAfter     time.Duration

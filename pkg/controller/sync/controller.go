@@ -36,7 +36,7 @@ func New(config Config) *Controller {
 	c.engine = engine.New(engine.Config[Key]{
 		Name: "sync", Reconcile: c.Reconcile, Workers: c.config.Workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
 	})
-	c.lanes = &lanes{workers: c.config.WritesPerMember, do: c.execute, done: c.wrote, all: map[workspace.Key]*lane{}}
+	c.lanes = &lanes{workers: c.config.WritesPerMember, do: c.do, done: c.wrote, all: map[workspace.Key]*lane{}}
 	return c
 }
 
@@ -103,6 +103,7 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	c.remember(gr, Kind{GVR: gvr})
 	key := Key{Resource: gr, Object: origin.Key()}
+	c.states.shows(key, member)
 	appeared, first := c.states.locate(key, member, !gone)
 	if first || gone {
 		c.config.OnCopies(member)
@@ -148,6 +149,7 @@ func (c *Controller) EnqueueMember(member workspace.Key) {
 // RemoveMember ends the work for a member whose registration is gone. What is left there is out of reach.
 func (c *Controller) RemoveMember(member workspace.Key) {
 	c.lanes.remove(member)
+	c.states.forgetMember(member)
 	concerned := c.states.onMember(member)
 	for _, key := range concerned {
 		c.states.locate(key, member, false)
@@ -155,9 +157,19 @@ func (c *Controller) RemoveMember(member workspace.Key) {
 	}
 }
 
-// On returns how many copies a member has, as far as is known, and whether it is known for sure.
+// On returns how many copies a member has, as far as is known, and whether it is known for sure: nothing is on its way.
 func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
-	return c.states.countOn(member), c.knows(member)
+	idle := c.lanes.idle(member) // first: what ends then is fresh
+	return c.states.countOn(member), idle && !c.states.hasFresh(member, c.config.Clock.Now()) && c.knows(member)
+}
+
+// do carries out a task, and notes a copy that was written before it may show.
+func (c *Controller) do(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error) {
+	live, err := c.execute(ctx, member, key, t)
+	if err == nil && t.desired != nil {
+		c.states.written(key, member, c.config.Clock.Now().Add(echoWait))
+	}
+	return live, err
 }
 
 // knows reports whether the copies of every kind are known that a member may have.

@@ -111,6 +111,10 @@ func (p *pass) create(member workspace.Key, t target, row *Row, next task) {
 		row.explain(tmcv1alpha1.ReasonSyncing, "waiting until "+missing+" is on the member")
 		return
 	}
+	if p.awaitsHold(member) {
+		row.explain(tmcv1alpha1.ReasonSyncing, "waiting until the member's registration is held by a finalizer")
+		return
+	}
 	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being made")
 	next.desired = p.withReplicas(t, next.desired, nil)
 	p.hand(member, row, next)

@@ -121,6 +121,17 @@ func (l *lanes) pending(member workspace.Key, key Key) bool {
 	return waits || busy
 }
 
+// idle reports whether no task of a member waits or is being done.
+func (l *lanes) idle(member workspace.Key) bool {
+	at, found := l.find(member)
+	if !found {
+		return true
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	return len(at.waiting) == 0 && len(at.busy) == 0
+}
+
 func (l *lanes) next(member workspace.Key, at *lane) bool {
 	key, shutdown := at.queue.Get()
 	if shutdown {

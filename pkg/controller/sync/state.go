@@ -90,6 +90,10 @@ type states struct {
 	heard  sets.Set[Key]
 	looked sets.Set[Key]
 	scaled map[Key]Key
+	// unheld are the members that copies are not made on before their registrations are held.
+	unheld sets.Set[workspace.Key]
+	// fresh are copies that were written and have not shown yet, until when that is waited for.
+	fresh map[workspace.Key]map[Key]time.Time
 }
 
 func newStates() *states {
@@ -98,7 +102,7 @@ func newStates() *states {
 		placedBy: map[Key]workspace.Key{}, byPlacement: map[workspace.Key]sets.Set[Key]{},
 		located: map[Key]map[workspace.Key]struct{}{}, needs: map[Key]sets.Set[Key]{}, neededBy: map[Key]sets.Set[Key]{},
 		reach: map[Key]map[workspace.Key]string{}, counts: map[workspace.Key]int{},
-		heard: sets.Set[Key]{}, looked: sets.Set[Key]{}, scaled: map[Key]Key{},
+		heard: sets.Set[Key]{}, looked: sets.Set[Key]{}, scaled: map[Key]Key{}, unheld: sets.Set[workspace.Key]{}, fresh: map[workspace.Key]map[Key]time.Time{},
 	}
 }
 

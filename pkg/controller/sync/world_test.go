@@ -83,6 +83,7 @@ type world struct {
 	retiring   map[workspace.Key]time.Time
 	// unregistered are members that may still tell something.
 	unregistered map[workspace.Key]bool
+	unheld       map[workspace.Key]bool
 
 	members  map[workspace.Key]*member
 	writes   []string // "east apply deployments web"
@@ -106,7 +107,7 @@ func newWorld(t testing.TB) *world {
 			{Resource: "serviceaccounts"}: {GVR: schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}, Claimed: true},
 			{Resource: "secrets"}:         {GVR: schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, Claimed: true},
 		},
-		uncertain: map[schema.GroupResource]bool{}, names: map[string]workspace.Key{}, retiring: map[workspace.Key]time.Time{}, unregistered: map[workspace.Key]bool{},
+		uncertain: map[schema.GroupResource]bool{}, names: map[string]workspace.Key{}, retiring: map[workspace.Key]time.Time{}, unregistered: map[workspace.Key]bool{}, unheld: map[workspace.Key]bool{},
 		members: map[workspace.Key]*member{}, progress: map[workspace.Key]int{}, copies: map[workspace.Key]int{}, after: map[Key]time.Time{},
 	}
 	w.selects = func(_ *tmcv1alpha1.Placement, gr schema.GroupResource, _ *unstructured.Unstructured) bool {
@@ -490,6 +491,8 @@ func (w *world) Member(_ logicalcluster.Name, name string) (workspace.Key, bool)
 func (w *world) Members(logicalcluster.Name) map[string]workspace.Key { return maps.Clone(w.names) }
 
 func (w *world) Registered(key workspace.Key) bool { return !w.unregistered[key] }
+
+func (w *world) Held(key workspace.Key) bool { return !w.unheld[key] }
 
 func (w *world) RetiringSince(key workspace.Key) (time.Time, bool) {
 	since, retiring := w.retiring[key]
