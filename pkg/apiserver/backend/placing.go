@@ -210,7 +210,7 @@ func (p *parts) settled() bool {
 		if reachable == nil || reachable.Reason == tmcv1alpha1.ReasonPending {
 			return false
 		}
-		if _, certain := p.placing.sync.On(key); reachable.Status == metav1.ConditionTrue && !certain {
+		if reachable.Status == metav1.ConditionTrue && !p.placing.sync.Knows(key) {
 			return false
 		}
 	}

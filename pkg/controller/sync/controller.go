@@ -163,6 +163,9 @@ func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
 	return c.states.countOn(member), idle && !c.states.hasFresh(member, c.config.Clock.Now()) && c.knows(member)
 }
 
+// Knows reports whether the copies that a member had have been read, whatever is on its way there.
+func (c *Controller) Knows(member workspace.Key) bool { return c.knows(member) }
+
 // do carries out a task, and notes a copy that was written before it may show.
 func (c *Controller) do(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error) {
 	live, err := c.execute(ctx, member, key, t)
