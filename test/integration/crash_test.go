@@ -52,7 +52,7 @@ func crashes(round int) []crash {
 		case crashpoint.BeforeDetach, crashpoint.AfterDetach: // when the finalizer is put on, and when it is taken off
 			all = append(all, crash{point, 1, (*crashScript).detaching}, crash{point, 2, (*crashScript).detaching})
 		case crashpoint.BeforeDelete, crashpoint.AfterDelete:
-			all = append(all, crash{point, 1 + round, (*crashScript).placing}, crash{point, namespaceDeletion, (*crashScript).placing})
+			all = append(all, crash{point, 1 + round%3, (*crashScript).placing}, crash{point, namespaceDeletion, (*crashScript).placing})
 		default:
 			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
 		}
