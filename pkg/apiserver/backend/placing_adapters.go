@@ -63,7 +63,7 @@ const orphanGrace = 5 * time.Minute
 // Certain says that what is not found is not there: neither the object nor a Placement that selects it.
 func (u upstream) Certain(gr schema.GroupResource, ws logicalcluster.Name) bool {
 	if !u.Bound(ws) {
-		return u.Ended(ws) || u.CompleteFor() >= orphanGrace
+		return isGone(u.Workloads, ws)
 	}
 	if gr == (schema.GroupResource{Resource: "namespaces"}) {
 		_, _, known := u.Namespace(ws, metav1.NamespaceDefault)
@@ -78,7 +78,7 @@ func (u upstream) decidable(ws logicalcluster.Name) bool {
 		return false
 	}
 	if !u.Bound(ws) {
-		return u.Ended(ws) || u.CompleteFor() >= orphanGrace
+		return isGone(u.Workloads, ws)
 	}
 	return u.Read(ws)
 }
@@ -90,7 +90,16 @@ func (u upstream) placementsCertain(ws logicalcluster.Name) bool {
 	if u.set.Bound(ws) {
 		return u.set.PlacementsRead(ws)
 	}
-	return u.set.Ended(ws) || u.set.CompleteFor() >= orphanGrace
+	return isGone(u.set, ws)
+}
+
+// isGone says that a workspace that is not bound to an export is not merely unknown.
+func isGone(export interface {
+	Ended(ws logicalcluster.Name) bool
+	CompleteFor() time.Duration
+}, ws logicalcluster.Name,
+) bool {
+	return export.Ended(ws) || export.CompleteFor() >= orphanGrace
 }
 
 // downstream is what members hold, as the controllers see it.

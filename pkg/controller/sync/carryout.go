@@ -245,9 +245,8 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 			return
 		}
 		p.c.states.locate(p.key, member, false) // whatever is there, it is no copy any more
-		if state, known := p.object.copies[member]; known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil) {
-			p.blocked.Insert(name) // it was written, and does not show yet
-			p.later(state.waitUntil)
+		if p.isUnseen(member) {
+			p.blocked.Insert(name)
 		}
 		return
 	}

@@ -160,11 +160,8 @@ func (c *Controller) RemoveMember(member workspace.Key) {
 // On returns how many copies a member has, as far as is known, and whether it is known for sure: nothing is on its way.
 func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
 	idle := c.lanes.idle(member) // first: what ends then is fresh
-	return c.states.countOn(member), idle && !c.states.hasFresh(member, c.config.Clock.Now()) && c.knows(member)
+	return c.states.countOn(member), idle && !c.states.hasFresh(member, c.config.Clock.Now()) && c.Knows(member)
 }
-
-// Knows reports whether the copies that a member had have been read, whatever is on its way there.
-func (c *Controller) Knows(member workspace.Key) bool { return c.knows(member) }
 
 // do carries out a task, and notes a copy that was written before it may show.
 func (c *Controller) do(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error) {
@@ -175,8 +172,8 @@ func (c *Controller) do(ctx context.Context, member workspace.Key, key Key, t ta
 	return live, err
 }
 
-// knows reports whether the copies of every kind are known that a member may have.
-func (c *Controller) knows(member workspace.Key) bool {
+// Knows reports whether the copies of every kind have been read that a member may have had, whatever is on its way there.
+func (c *Controller) Knows(member workspace.Key) bool {
 	for _, gr := range c.config.Upstream.Kinds() {
 		c.kind(gr) // remembers it
 	}

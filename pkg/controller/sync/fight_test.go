@@ -26,21 +26,9 @@ func TestFLT28ContestedCopyIsRepairedRarely(t *testing.T) {
 				_ = unstructured.SetNestedField(u.Object, int64(5), "spec", "replicas")
 			})
 		}, "changes spec.replicas"},
-		"the marks": {func(w *world) {
-			w.edit(east, web, func(u *unstructured.Unstructured) {
-				marks := u.GetAnnotations()
-				marks[transform.AppliedHashAnnotation] = "another"
-				u.SetAnnotations(marks)
-			})
-		}, "changes the copy's marks"},
-		"the UID among the marks": {func(w *world) {
-			w.edit(east, web, func(u *unstructured.Unstructured) {
-				marks := u.GetAnnotations()
-				marks[transform.UIDAnnotation] = "another"
-				u.SetAnnotations(marks)
-			})
-		}, "changes metadata.annotations"},
-		"all of it": {func(w *world) { delete(w.members[east].truth, w.at(web)) }, "removes the copy"},
+		"the marks":               {func(w *world) { w.tamper(transform.AppliedHashAnnotation) }, "changes the copy's marks"},
+		"the UID among the marks": {func(w *world) { w.tamper(transform.UIDAnnotation) }, "changes metadata.annotations"},
+		"all of it":               {func(w *world) { delete(w.members[east].truth, w.at(web)) }, "removes the copy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,4 +71,13 @@ func TestFLT28ContestedCopyIsRepairedRarely(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tamper changes a mark of web's copy on east.
+func (w *world) tamper(mark string) {
+	w.edit(east, web, func(u *unstructured.Unstructured) {
+		marks := u.GetAnnotations()
+		marks[mark] = "another"
+		u.SetAnnotations(marks)
+	})
 }

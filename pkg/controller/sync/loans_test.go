@@ -19,11 +19,7 @@ import (
 func TestFinalizerStaysWhileLoansAreNotKnown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	lent := workspace.Key{Workspace: "globex", Name: "far"}
-	w.join(lent)
-	w.deployment(1, image("nginx"))
-	w.place("all", "far")
-	w.settle()
+	lent := w.placeOnLent()
 	delete(w.names, "far")
 	w.members[lent].away, w.unlent, w.unregistered[lent] = true, true, true
 	w.restart()
@@ -45,6 +41,16 @@ func TestFinalizerStaysWhileLoansAreNotKnown(t *testing.T) {
 	if !slices.ContainsFunc(w.eventReasons(), func(reason string) bool { return reason == tmcv1alpha1.ReasonDetachPending }) {
 		t.Errorf("the events are %v", w.eventReasons())
 	}
+}
+
+// placeOnLent places web on a member that another workspace lends under the name far.
+func (w *world) placeOnLent() workspace.Key {
+	lent := workspace.Key{Workspace: "globex", Name: "far"}
+	w.join(lent)
+	w.deployment(1, image("nginx"))
+	w.place("all", "far")
+	w.settle()
+	return lent
 }
 
 func (w *world) eventReasons() []string {

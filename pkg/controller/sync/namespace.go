@@ -48,7 +48,7 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		if c.states.inUse(member, ws.String(), name) {
 			continue
 		}
-		if !c.knows(member) || c.unlooked(ws, name) {
+		if !c.Knows(member) || c.unlooked(ws, name) {
 			again.After = soonest(again.After, doubtPause) // what is in it has not been read, or what is to be in it
 			continue
 		}

@@ -848,11 +848,7 @@ func TestFinishedJobIsNotRunAgain(t *testing.T) {
 func TestMemberThatIsNotLentAnyMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	lent := workspace.Key{Workspace: "globex", Name: "far"}
-	w.join(lent)
-	w.deployment(1, image("nginx"))
-	w.place("all", "far")
-	w.settle()
+	lent := w.placeOnLent()
 	delete(w.names, "far")
 	w.c.Enqueue(web.Resource, web.Object)
 	w.wait(takeBackGrace - time.Second)
@@ -878,11 +874,7 @@ func TestMemberThatIsNotLentAnyMore(t *testing.T) {
 func TestMemberOfWhichNobodyKnowsWhetherItIsLent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	lent := workspace.Key{Workspace: "globex", Name: "far"}
-	w.join(lent)
-	w.deployment(1, image("nginx"))
-	w.place("all", "far")
-	w.settle()
+	lent := w.placeOnLent()
 	w.unlent = true
 	delete(w.names, "far")
 	w.c.Enqueue(web.Resource, web.Object)

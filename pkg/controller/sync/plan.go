@@ -203,15 +203,17 @@ func (p *pass) planDependencies() {
 // mayHave reports whether a member has a copy, is being given one, or may have one that is not known.
 func (p *pass) mayHave(member workspace.Key) bool {
 	live, there := p.c.config.Downstream.Copy(member, p.at())
-	if (there && isCopyOf(live, p.key.Object)) || p.isBlind(member) || p.c.lanes.pending(member, p.key) {
-		return true
-	}
+	return (there && isCopyOf(live, p.key.Object)) || p.isBlind(member) || p.c.lanes.pending(member, p.key) || p.isUnseen(member)
+}
+
+// isUnseen reports whether a copy was written that does not show yet, and has that looked at again.
+func (p *pass) isUnseen(member workspace.Key) bool {
 	state, known := p.object.copies[member]
-	written := known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil)
-	if written {
-		p.later(state.waitUntil) // it was written, and does not show yet
+	unseen := known && state.awaiting && state.hash != "" && p.c.config.Clock.Now().Before(state.waitUntil)
+	if unseen {
+		p.later(state.waitUntil)
 	}
-	return written
+	return unseen
 }
 
 // isBlind reports whether what is not known of a member's copies may be there all the same. A member that lacks the kind,
