@@ -11,11 +11,14 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/leader"
+	"github.com/kcp-dev/tmc/test/env"
 	"github.com/kcp-dev/tmc/test/integration/framework"
 )
 
@@ -86,15 +89,40 @@ func TestFLT11And32ServerKilledAndBack(t *testing.T) {
 	}
 	agree("at first")
 
+	holder := leaseHolder(t)
 	suite.Kill(t, "tmc-apiserver")
 	otherAPIsWork(t, tenant)
 	suite.Restart(t, "tmc-apiserver")
 	agree("after the restart")
+	if successor := leaseHolder(t); successor != holder {
+		t.Errorf("the lease was held by %s, and is held by %s: the server waited for the end of its own lease", holder, successor)
+	}
 	for _, member := range sharedMembers {
 		tenant.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
 	}
 	agree("after all members were followed again")
 	oldVersionsAreGone(t, tenant)
+}
+
+// leaseHolder returns the identity of the leader once its lease has been renewed.
+func leaseHolder(t *testing.T) string {
+	t.Helper()
+	leases := suite.Admin(t, env.ProviderWorkspace).Resource(coordinationv1.SchemeGroupVersion.WithResource("leases")).Namespace(leader.DefaultNamespace)
+	asked := time.Now()
+	var holder string
+	framework.Eventually(t, "the lease to be renewed", framework.MemberTimeout, func(ctx context.Context) error {
+		lease, err := leases.Get(ctx, leader.DefaultName, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		renewed, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
+		holder, _, _ = unstructured.NestedString(lease.Object, "spec", "holderIdentity")
+		if at, err := time.Parse(time.RFC3339Nano, renewed); err != nil || at.Before(asked) {
+			return fmt.Errorf("it was last renewed at %q by %q", renewed, holder)
+		}
+		return nil
+	})
+	return holder
 }
 
 func otherAPIsWork(t *testing.T, tenant *framework.Tenant) {

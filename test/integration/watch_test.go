@@ -71,7 +71,7 @@ func TestWatchShowsARowChange(t *testing.T) {
 	namespace := makeNamespace(t, client, "watched")
 	makeDeployment(t, client, namespace, 1)
 	// The row must have settled before the watch, else its own start is taken for the change.
-	waitForRecount(t, "east")
+	waitForRecount(t, suite.Acme, "east")
 
 	stream := suite.Acme.Kubectl.Start(t, "get", "cst", "east", "-w", "-o",
 		`jsonpath={.status.allocated.cpu}{" "}{.metadata.resourceVersion}{"\n"}`)

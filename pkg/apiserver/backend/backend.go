@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
-	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/server/healthz"
 
@@ -103,14 +101,14 @@ func (p *parts) makeLeader() error {
 		p.leader = syncedLeader{electing.Always{}, p.set.HasSynced}
 		return nil
 	}
-	hostname, err := os.Hostname()
+	identity, err := electing.ClaimIdentity(p.config.Provider.Host)
 	if err != nil {
-		return fmt.Errorf("choosing a name for the election: %w", err)
+		return err
 	}
 	p.elector, err = electing.New(electing.Config{
 		ProviderConfig: p.config.Provider,
 		HTTPClient:     p.set.HTTPClient(),
-		Identity:       hostname + "_" + string(uuid.NewUUID()),
+		Identity:       identity,
 		LeaseDuration:  election.LeaseDuration,
 		RenewDeadline:  election.RenewDeadline,
 		RetryPeriod:    election.RetryPeriod,

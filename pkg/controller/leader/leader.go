@@ -42,8 +42,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// Namespace and Name are those of the Lease.
 	Namespace, Name string
-	// Identity tells the replicas apart.
-	Identity string
+	// Identity tells the replicas apart. It is closed when Run ends.
+	Identity *Identity
 	// LeaseDuration, RenewDeadline and RetryPeriod take the defaults if zero.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
 	// OnGained functions are called when this replica becomes the leader. They must not block.
@@ -59,7 +59,7 @@ type Elector struct {
 
 // New returns an elector that is not the leader until Run runs.
 func New(config Config) (*Elector, error) {
-	if config.ProviderConfig == nil || config.Identity == "" {
+	if config.ProviderConfig == nil || config.Identity == nil {
 		return nil, errors.New("electing a leader: ProviderConfig and Identity are required")
 	}
 	setDefaults(&config)
@@ -68,7 +68,7 @@ func New(config Config) (*Elector, error) {
 		return nil, fmt.Errorf("building the client of the lease: %w", err)
 	}
 	lock, err := resourcelock.New(resourcelock.LeasesResourceLock, config.Namespace, config.Name,
-		client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: config.Identity})
+		client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: config.Identity.Name})
 	if err != nil {
 		return nil, fmt.Errorf("building the lease: %w", err)
 	}
@@ -113,9 +113,12 @@ func clientFor(config Config) (kubernetes.Interface, error) {
 // IsLeader reports whether this replica writes.
 func (e *Elector) IsLeader() bool { return e.leading.Load() }
 
-// Run stands for the Lease until the context ends, and then gives it up.
+// Run stands for the Lease until the context ends, and then gives it up, and the identity. It runs once.
 func (e *Elector) Run(ctx context.Context) {
 	wait.UntilWithContext(ctx, e.elector.Run, e.config.RetryPeriod)
+	if err := e.config.Identity.Close(); err != nil {
+		klog.FromContext(ctx).Error(err, "Giving up the identity", "identity", e.config.Identity.Name)
+	}
 }
 
 // gained is called on a goroutine of its own, so the lease may be lost again by then.
@@ -128,7 +131,7 @@ func (e *Elector) gained(ctx context.Context) {
 		e.leading.Store(false)
 		return
 	}
-	klog.FromContext(ctx).Info("Became the leader", "identity", e.config.Identity)
+	klog.FromContext(ctx).Info("Became the leader", "identity", e.config.Identity.Name)
 	for _, handler := range e.config.OnGained {
 		handler()
 	}
@@ -136,7 +139,7 @@ func (e *Elector) gained(ctx context.Context) {
 
 func (e *Elector) lost() {
 	if e.leading.Swap(false) {
-		klog.Background().Info("Stopped being the leader", "identity", e.config.Identity)
+		klog.Background().Info("Stopped being the leader", "identity", e.config.Identity.Name)
 	}
 }
 

@@ -22,11 +22,19 @@ type fakeLeases struct {
 	mu     sync.Mutex
 	lease  map[string]any
 	broken bool
+	asked  int
+}
+
+func (f *fakeLeases) requests() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked
 }
 
 func (f *fakeLeases) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case f.broken:
@@ -57,14 +65,24 @@ func (f *fakeLeases) fail(broken bool) {
 	f.broken = broken
 }
 
-func electorAt(t *testing.T, server *httptest.Server, identity string, gained func()) *Elector {
+func electorAt(t *testing.T, server *httptest.Server, identity *Identity, gained func()) *Elector {
 	t.Helper()
-	e, err := New(Config{
-		ProviderConfig: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}},
-		HTTPClient:     server.Client(), Identity: identity,
-		LeaseDuration: 800 * time.Millisecond, RenewDeadline: 500 * time.Millisecond, RetryPeriod: 50 * time.Millisecond,
+	return newElector(t, server, Config{
+		Identity: identity, LeaseDuration: 800 * time.Millisecond, RenewDeadline: 500 * time.Millisecond, RetryPeriod: 50 * time.Millisecond,
 		OnGained: []func(){gained},
 	})
+}
+
+func electorLasting(t *testing.T, server *httptest.Server, identity *Identity, lease time.Duration) *Elector {
+	t.Helper()
+	return newElector(t, server, Config{Identity: identity, LeaseDuration: lease, RenewDeadline: lease / 2, RetryPeriod: 50 * time.Millisecond})
+}
+
+func newElector(t *testing.T, server *httptest.Server, config Config) *Elector {
+	t.Helper()
+	config.ProviderConfig = &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	config.HTTPClient = server.Client()
+	e, err := New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +104,7 @@ func TestLeadershipIsGainedLostAndGivenUp(t *testing.T) {
 	server := httptest.NewServer(leases)
 	defer server.Close()
 	gained := make(chan struct{}, 10)
-	e := electorAt(t, server, "one", func() { gained <- struct{}{} })
+	e := electorAt(t, server, &Identity{Name: "one"}, func() { gained <- struct{}{} })
 	if e.IsLeader() {
 		t.Error("is the leader before it runs")
 	}
@@ -112,7 +130,7 @@ func TestOneLeads(t *testing.T) {
 	leases := &fakeLeases{}
 	server := httptest.NewServer(leases)
 	defer server.Close()
-	first, second := electorAt(t, server, "one", func() {}), electorAt(t, server, "two", func() {})
+	first, second := electorAt(t, server, &Identity{Name: "one"}, func() {}), electorAt(t, server, &Identity{Name: "two"}, func() {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { first.Run(ctx); close(done) }()
@@ -147,15 +165,15 @@ func TestNewRefusesAndDefaults(t *testing.T) {
 	tests := map[string]Config{
 		"nothing":     {},
 		"no identity": {ProviderConfig: config},
-		"bad CA":      {ProviderConfig: &rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: "/does/not/exist"}}, Identity: "x"},
-		"bad times":   {ProviderConfig: config, Identity: "x", LeaseDuration: time.Second},
+		"bad CA":      {ProviderConfig: &rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: "/does/not/exist"}}, Identity: &Identity{Name: "x"}},
+		"bad times":   {ProviderConfig: config, Identity: &Identity{Name: "x"}, LeaseDuration: time.Second},
 	}
 	for name, tc := range tests {
 		if _, err := New(tc); err == nil || strings.Contains(err.Error(), "%!") {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
-	e, err := New(Config{ProviderConfig: config, Identity: "x"})
+	e, err := New(Config{ProviderConfig: config, Identity: &Identity{Name: "x"}})
 	if err != nil || e.config.Name != DefaultName || e.config.LeaseDuration != DefaultLeaseDuration {
 		t.Errorf("got %+v, %v", e, err)
 	}

@@ -1,0 +1,91 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package leader
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
+)
+
+const (
+	// maxPlaces is how many processes of one host and one lease can be told apart by place. More get a random identity.
+	maxPlaces = 16
+	// digestBytes of a SHA-256 tell hosts and leases apart.
+	digestBytes = 8
+)
+
+// Identity is the name under which one process stands for a lease. While it is open, no other process has it, and the
+// next process in its place has the same. So a server that was killed and started again takes its own lease back at
+// once, where another identity would have to wait until the lease ends: https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
+// renews a lease whose holder has the identity of the one who asks.
+type Identity struct {
+	// Name is written to the lease.
+	Name string
+	// place proves that every earlier process with the name is dead. Nil for a random name.
+	place net.PacketConn
+}
+
+// ClaimIdentity returns the identity of this process for the lease that the scope describes, such as by its URL.
+//
+// On Linux the process takes a place: it binds an abstract Unix socket, which the kernel gives to one process of a
+// network namespace and takes away when that process ends, however it ends. The name tells host, boot, network
+// namespace, lease and place. Where there are no places, or all are taken, the name is random.
+// The error is that of a host that does not know its name.
+func ClaimIdentity(scope string) (*Identity, error) {
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("choosing a name for the election: %w", err)
+	}
+	lease := digest(scope)
+	host, err := bootAndNetwork()
+	for i := 0; err == nil && i < maxPlaces; i++ {
+		var place net.PacketConn
+		place, err = net.ListenPacket("unixgram", fmt.Sprintf("@tmc-apiserver/lease/%s/%d", lease, i))
+		if err == nil {
+			return &Identity{Name: fmt.Sprintf("%s_%s_%d", hostname, digest(host, lease), i), place: place}, nil
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = nil // the next place may be free
+		}
+	}
+	return &Identity{Name: hostname + "_" + string(uuid.NewUUID())}, nil
+}
+
+// Close gives the identity up. The process must not be the leader any more.
+func (i *Identity) Close() error {
+	if i.place == nil {
+		return nil
+	}
+	return i.place.Close()
+}
+
+// bootAndNetwork tells running kernels and their network namespaces apart: a place is taken in one of these.
+func bootAndNetwork() (string, error) {
+	if runtime.GOOS != "linux" {
+		return "", errors.ErrUnsupported // elsewhere the socket would be a file that outlives its process
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	network, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(boot)) + " " + network, nil
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:digestBytes])
+}
