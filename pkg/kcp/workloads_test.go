@@ -314,15 +314,16 @@ func TestWorkloadsKeepWhatAnEndpointHadWhileItMoves(t *testing.T) {
 	t.Parallel()
 	f := newWorkloads(t)
 	f.set(at("a", deployments), deployment("one", "shop", "web"))
-	var gone atomic.Bool
+	var seen, gone atomic.Bool // a handler may be called before the object is shown
 	w := followWith(t, f, Config{RetireGrace: time.Minute}, func(w *Workloads) {
 		w.AddHandler(func(resource schema.GroupResource, key workspace.Key) {
-			if _, found := w.Find(resource, key); !found {
+			if _, found := w.Find(resource, key); !found && seen.Load() {
 				gone.Store(true)
 			}
 		})
 	})
 	eventually(t, "found", has(w, deploymentsGR, in("one", "shop", "web")))
+	seen.Store(true)
 	f.fail("/a2", 503)
 	f.offer("a2", "apps/v1/Deployment/deployments", "v1/ConfigMap/configmaps", "v1/Namespace/namespaces/cluster")
 	f.set(at("a2", bindings), bound("one"))
