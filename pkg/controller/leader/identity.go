@@ -32,7 +32,7 @@ type Identity struct {
 	// Name is written to the lease.
 	Name string
 	// place proves that every earlier process with the name is dead. Nil for a random name.
-	place net.PacketConn
+	place *net.UnixConn
 }
 
 // ClaimIdentity returns the identity of this process for the lease that the scope describes, such as by its URL.
@@ -49,8 +49,9 @@ func ClaimIdentity(scope string) (*Identity, error) {
 	lease := digest(scope)
 	host, err := bootAndNetwork()
 	for i := 0; err == nil && i < maxPlaces; i++ {
-		var place net.PacketConn
-		place, err = net.ListenPacket("unixgram", fmt.Sprintf("@tmc-apiserver/lease/%s/%d", lease, i))
+		var place *net.UnixConn
+		name := fmt.Sprintf("@tmc-apiserver/lease/%s/%d", lease, i)
+		place, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: name})
 		if err == nil {
 			return &Identity{Name: fmt.Sprintf("%s_%s_%d", hostname, digest(host, lease), i), place: place}, nil
 		}
