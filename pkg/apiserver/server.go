@@ -30,6 +30,8 @@ type Component struct {
 	Name string
 	// Run returns when the context ends, and not before unless something is wrong.
 	Run func(ctx context.Context) error
+	// Last keeps the component running until those that are not last have ended, such as one that says that they may write.
+	Last bool
 }
 
 // Server serves views and runs components.
@@ -43,9 +45,9 @@ type Server struct {
 	// failure is why the server ended by itself.
 	failure error
 
-	// drained is closed when no request is in flight any more.
-	drained chan struct{}
-	running sync.WaitGroup
+	// drained is closed when no request is in flight any more, and quiet when only the last components run.
+	drained, quiet chan struct{}
+	running, last  sync.WaitGroup
 }
 
 // New puts the server together. Nothing runs yet.
@@ -58,7 +60,7 @@ func (c CompletedConfig) New() (*Server, error) {
 		return nil, fmt.Errorf("installing API group %s: %w", tmcv1alpha1.GroupName, err)
 	}
 	installMetrics(generic.Handler.NonGoRestfulMux, c.config.Metrics)
-	server := &Server{generic: generic, drained: make(chan struct{})}
+	server := &Server{generic: generic, drained: make(chan struct{}), quiet: make(chan struct{})}
 	for _, component := range c.config.Backend.Components {
 		if err := generic.AddPostStartHook("tmc-"+component.Name, server.startHook(component)); err != nil {
 			return nil, fmt.Errorf("adding component %s: %w", component.Name, err)
@@ -106,20 +108,25 @@ func (s *Server) startHook(component Component) genericapiserver.PostStartHookFu
 	return func(hook genericapiserver.PostStartHookContext) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !s.ended { // a server that is stopped while it starts runs its hooks all the same
-			s.running.Go(func() { s.runComponent(hook.Context, component) })
+		if s.ended { // a server that is stopped while it starts runs its hooks all the same
+			return nil
 		}
+		group, end := &s.running, s.drained
+		if component.Last {
+			group, end = &s.last, s.quiet
+		}
+		group.Go(func() { s.runComponent(hook.Context, component, end) })
 		return nil
 	}
 }
 
-// runComponent runs a component until no request is in flight any more. The hook's own context would end before that.
-func (s *Server) runComponent(hook context.Context, component Component) {
+// runComponent runs a component until its end is due: the hook's own context would end while requests are in flight.
+func (s *Server) runComponent(hook context.Context, component Component, end <-chan struct{}) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(hook))
 	defer cancel()
 	go func() {
 		select {
-		case <-s.drained:
+		case <-end:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -172,6 +179,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.ended = true // no component starts from here on, so that all that run can be waited for
 	s.mu.Unlock()
 	s.running.Wait()
+	close(s.quiet)
+	s.last.Wait()
 	if err == nil {
 		err = s.failed()
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -272,9 +273,24 @@ func (r *rig) follow(client *http.Client, path string) (<-chan string, int) {
 func TestShutdownEndsWatchesAndComponents(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
+	early, stopping := make(chan bool, 1), make(chan struct{})
 	r := newRig(t, func(r *rig) {
-		r.config.Backend.Components = []Component{{Name: "worker", Run: func(ctx context.Context) error {
+		r.config.Backend.Components = []Component{{Name: "election", Last: true, Run: func(ctx context.Context) error {
+			<-stopping
 			<-ctx.Done()
+			select {
+			case <-ended:
+				early <- false
+			default:
+				early <- true
+			}
+			return nil
+		}}, {Name: "worker", Run: func(ctx context.Context) error {
+			<-ctx.Done()
+			close(stopping)
+			for range 100 { // it ends what it is doing, and lets others go first
+				runtime.Gosched()
+			}
 			close(ended)
 			return nil
 		}}}
@@ -307,6 +323,9 @@ func TestShutdownEndsWatchesAndComponents(t *testing.T) {
 	case <-ended:
 	default:
 		t.Error("the component is still running")
+	}
+	if <-early {
+		t.Error("the election was told to end while the worker was at work")
 	}
 }
 

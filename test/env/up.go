@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -222,9 +223,11 @@ func (e *Environment) launchAll(ctx context.Context, launches []launch) error {
 	return group.Wait()
 }
 
-// startMembers starts the members together.
+// startMembers starts the members, as many at once as there are processors but for one that kcp needs: an API server
+// gives up if it cannot make its own roles within half a minute.
 func (e *Environment) startMembers(ctx context.Context, bin string) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(3, runtime.NumCPU()-1))
 	for _, m := range e.state.Members {
 		group.Go(func() error {
 			if err := e.startMember(ctx, m, bin); err != nil {

@@ -109,6 +109,7 @@ func (p *parts) makeLeader() error {
 		ProviderConfig: p.config.Provider,
 		HTTPClient:     p.set.HTTPClient(),
 		Identity:       identity,
+		Clock:          p.config.Clock,
 		LeaseDuration:  election.LeaseDuration,
 		RenewDeadline:  election.RenewDeadline,
 		RetryPeriod:    election.RetryPeriod,
@@ -220,7 +221,7 @@ func (p *parts) components() []apiserver.Component {
 		components = append(components, apiserver.Component{Name: "endpoints", Run: endless(p.endpoints.Run)})
 	}
 	if p.elector != nil {
-		components = append(components, apiserver.Component{Name: "election", Run: endless(p.elector.Run)})
+		components = append(components, apiserver.Component{Name: "election", Run: endless(p.elector.Run), Last: true})
 	}
 	return components
 }

@@ -24,10 +24,10 @@ const (
 	digestBytes = 8
 )
 
-// Identity is the name under which one process stands for a lease. While it is open, no other process has it, and the
-// next process in its place has the same. So a server that was killed and started again takes its own lease back at
-// once, where another identity would have to wait until the lease ends: https://pkg.go.dev/k8s.io/client-go/tools/leaderelection
-// renews a lease whose holder has the identity of the one who asks.
+// Identity is the name under which one process stands for a lease. While it is claimed, no other process of the machine
+// has it, and the next process in its place has the same. So a server that was killed and started again takes its own
+// lease back at once, where another identity would have to wait until the lease ends: client-go renews a lease whose
+// holder has the identity of the one who asks, https://pkg.go.dev/k8s.io/client-go/tools/leaderelection.
 type Identity struct {
 	// Name is written to the lease.
 	Name string
@@ -39,7 +39,7 @@ type Identity struct {
 //
 // On Linux the process takes a place: it binds an abstract Unix socket, which the kernel gives to one process of a
 // network namespace and takes away when that process ends, however it ends. The name tells host, boot, network
-// namespace, lease and place. Where there are no places, or all are taken, the name is random.
+// namespace, scope and place. Where there are no places, or all are taken, the name is random.
 // The error is that of a host that does not know its name.
 func ClaimIdentity(scope string) (*Identity, error) {
 	hostname, err := os.Hostname()
@@ -62,7 +62,7 @@ func ClaimIdentity(scope string) (*Identity, error) {
 	return &Identity{Name: hostname + "_" + string(uuid.NewUUID())}, nil
 }
 
-// Close gives the identity up. The process must not be the leader any more.
+// Close gives the identity up. A server never does before it ends: it may be writing until then.
 func (i *Identity) Close() error {
 	if i.place == nil {
 		return nil

@@ -5,6 +5,7 @@ package leader
 
 import (
 	"context"
+	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 // claimFor names the scope that a process of this test claims, see TestMain.
@@ -24,7 +27,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		_, _ = os.Stdout.WriteString(identity.Name + "\n")
-		select {} // until it is killed
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed, or the test ends
+		runtime.KeepAlive(identity)
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -40,6 +45,9 @@ func claimElsewhere(t *testing.T, scope string) (name string, kill func()) {
 	process.Env = append(os.Environ(), claimFor+"="+scope)
 	out, err := process.StdoutPipe()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := process.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := process.Start(); err != nil {
@@ -66,6 +74,12 @@ func claim(t *testing.T, scope string) *Identity {
 	return identity
 }
 
+// scopeOf is one that no other run of the test has.
+func scopeOf(t *testing.T) string {
+	t.Helper()
+	return t.Name() + "/" + string(uuid.NewUUID())
+}
+
 func needsPlaces(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -76,25 +90,26 @@ func needsPlaces(t *testing.T) {
 func TestIdentityIsThatOfTheProcessThatWasKilled(t *testing.T) {
 	t.Parallel()
 	needsPlaces(t)
-	killed, kill := claimElsewhere(t, t.Name())
-	beside := claim(t, t.Name())
+	scope := scopeOf(t)
+	killed, kill := claimElsewhere(t, scope)
+	beside := claim(t, scope)
 	if beside.Name == killed {
 		t.Fatalf("two living processes have the identity %s", killed)
 	}
 	kill()
-	if successor := claim(t, t.Name()); successor.Name != killed {
+	if successor := claim(t, scope); successor.Name != killed {
 		t.Errorf("the successor has the identity %s, want %s", successor.Name, killed)
 	}
-	if other := claim(t, "another lease"); other.Name == killed || other.Name == beside.Name {
+	if other := claim(t, scopeOf(t)); other.Name == killed || other.Name == beside.Name {
 		t.Errorf("the identity %s stands for two leases", other.Name)
 	}
 }
 
 func TestIdentityIsRandomWhenEveryPlaceIsTaken(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	seen, scope := map[string]bool{}, scopeOf(t)
 	for range maxPlaces + 2 {
-		identity := claim(t, t.Name())
+		identity := claim(t, scope)
 		if seen[identity.Name] {
 			t.Fatalf("the identity %s was given out twice", identity.Name)
 		}
@@ -106,7 +121,8 @@ func TestIdentityIsRandomWhenEveryPlaceIsTaken(t *testing.T) {
 func TestLeaseOfAKilledProcess(t *testing.T) {
 	t.Parallel()
 	needsPlaces(t)
-	killed, kill := claimElsewhere(t, t.Name())
+	scope := scopeOf(t)
+	killed, kill := claimElsewhere(t, scope)
 	kill()
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
 	leases := &fakeLeases{lease: map[string]any{
@@ -118,7 +134,7 @@ func TestLeaseOfAKilledProcess(t *testing.T) {
 	server := httptest.NewServer(leases)
 	defer server.Close()
 	stranger := electorLasting(t, server, &Identity{Name: "stranger"}, time.Hour)
-	successor := electorLasting(t, server, claim(t, t.Name()), time.Hour)
+	successor := electorLasting(t, server, claim(t, scope), time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { stranger.Run(ctx); done <- struct{}{} }()

@@ -4,9 +4,9 @@
 // Package leader decides which replica writes.
 //
 // Every replica serves views; one at a time, the holder of a Lease in the provider workspace, writes statuses and
-// endpoints. Writers ask IsLeader before each write. A lease is no fence: a replica that stood still may write once
-// more after it lost the lease, so what is written must bear being written twice. A replica that loses the lease goes
-// on serving and stands for it again.
+// endpoints. Writers ask IsLeader before each write. A lease is no fence: a write that was begun before the lease ended
+// may arrive after another replica's first, so what is written must bear being written twice. A replica that loses the
+// lease goes on serving and stands for it again.
 package leader
 
 import (
@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -23,6 +22,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 )
 
 // Defaults of Config.
@@ -42,10 +42,12 @@ type Config struct {
 	HTTPClient *http.Client
 	// Namespace and Name are those of the Lease.
 	Namespace, Name string
-	// Identity tells the replicas apart. It is closed when Run ends.
+	// Identity tells the replicas apart. It must stay claimed for as long as anything of this process may write.
 	Identity *Identity
-	// LeaseDuration, RenewDeadline and RetryPeriod take the defaults if zero.
+	// LeaseDuration, RenewDeadline and RetryPeriod take the defaults if zero. Of LeaseDuration whole seconds count.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration
+	// Clock tells when the lease ends. The real one if it is nil.
+	Clock clock.PassiveClock
 	// OnGained functions are called when this replica becomes the leader. They must not block.
 	OnGained []func()
 }
@@ -54,7 +56,7 @@ type Config struct {
 type Elector struct {
 	config  Config
 	elector *leaderelection.LeaderElector
-	leading atomic.Bool
+	lease   *lease
 }
 
 // New returns an elector that is not the leader until Run runs.
@@ -73,10 +75,11 @@ func New(config Config) (*Elector, error) {
 		return nil, fmt.Errorf("building the lease: %w", err)
 	}
 	e := &Elector{config: config}
+	e.lease = &lease{Interface: lock, clock: config.Clock, gained: e.gained}
 	e.elector, err = leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, Name: config.Name, ReleaseOnCancel: true,
+		Lock: e.lease, Name: config.Name, ReleaseOnCancel: true,
 		LeaseDuration: config.LeaseDuration, RenewDeadline: config.RenewDeadline, RetryPeriod: config.RetryPeriod,
-		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: e.gained, OnStoppedLeading: e.lost},
+		Callbacks: leaderelection.LeaderCallbacks{OnStartedLeading: func(context.Context) {}, OnStoppedLeading: e.lost},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("building the election: %w", err)
@@ -97,6 +100,9 @@ func setDefaults(config *Config) {
 	if config.Namespace == "" {
 		config.Namespace = DefaultNamespace
 	}
+	if config.Clock == nil {
+		config.Clock = clock.RealClock{}
+	}
 	if config.Name == "" {
 		config.Name = DefaultName
 	}
@@ -111,34 +117,22 @@ func clientFor(config Config) (kubernetes.Interface, error) {
 }
 
 // IsLeader reports whether this replica writes.
-func (e *Elector) IsLeader() bool { return e.leading.Load() }
+func (e *Elector) IsLeader() bool { return e.lease.isHeld() }
 
-// Run stands for the Lease until the context ends, and then gives it up, and the identity. It runs once.
+// Run stands for the Lease until the context ends, and then gives it up: whoever writes must have ended before.
 func (e *Elector) Run(ctx context.Context) {
 	wait.UntilWithContext(ctx, e.elector.Run, e.config.RetryPeriod)
-	if err := e.config.Identity.Close(); err != nil {
-		klog.FromContext(ctx).Error(err, "Giving up the identity", "identity", e.config.Identity.Name)
-	}
 }
 
-// gained is called on a goroutine of its own, so the lease may be lost again by then.
-func (e *Elector) gained(ctx context.Context) {
-	if ctx.Err() != nil {
-		return
-	}
-	e.leading.Store(true)
-	if ctx.Err() != nil {
-		e.leading.Store(false)
-		return
-	}
-	klog.FromContext(ctx).Info("Became the leader", "identity", e.config.Identity.Name)
+func (e *Elector) gained() {
+	klog.Background().Info("Became the leader", "identity", e.config.Identity.Name)
 	for _, handler := range e.config.OnGained {
 		handler()
 	}
 }
 
 func (e *Elector) lost() {
-	if e.leading.Swap(false) {
+	if e.lease.drop() {
 		klog.Background().Info("Stopped being the leader", "identity", e.config.Identity.Name)
 	}
 }

@@ -36,7 +36,7 @@ func New(config Config) *Controller {
 	c.engine = engine.New(engine.Config[Key]{
 		Name: "sync", Reconcile: c.Reconcile, Workers: c.config.Workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
 	})
-	c.lanes = &lanes{workers: c.config.WritesPerMember, do: c.do, done: c.wrote, all: map[workspace.Key]*lane{}}
+	c.lanes = &lanes{workers: c.config.WritesPerMember, may: c.config.Leader.IsLeader, do: c.do, done: c.wrote, all: map[workspace.Key]*lane{}}
 	return c
 }
 

@@ -557,3 +557,28 @@ func TestKindThatIsGone(t *testing.T) {
 	w.c.Enqueue(schema.GroupResource{Resource: "unknown"}, web.Object)
 	w.settle()
 }
+
+// FLT-15: what waited for a slow member when the lease was lost is another process's to write by now.
+func TestFLT15QueuedWritesAreDroppedWithTheLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	w.place("all", "east")
+	for range 3 { // the finalizer comes first
+		w.reconcile(web)
+	}
+	if !w.c.lanes.pending(east, web) {
+		t.Fatal("nothing waits for the member")
+	}
+	w.follower = true
+	w.work()
+	if w.copy(east, web) != nil || w.c.lanes.pending(east, web) {
+		t.Fatalf("the member has %v; waiting: %t", w.copy(east, web), w.c.lanes.pending(east, web))
+	}
+	w.follower = false
+	w.c.EnqueueAll()
+	w.settle()
+	if w.copy(east, web) == nil {
+		t.Error("the leader that came back makes no copy")
+	}
+}

@@ -41,8 +41,11 @@ type outcome struct {
 type lanes struct {
 	ctx     context.Context //nolint:containedctx // that of Run; lanes are made while it runs
 	workers int
-	do      func(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error)
-	done    func(member workspace.Key, key Key, o outcome)
+	// may says whether this process still writes. A task that waited for longer than the lease lasted is dropped: whoever
+	// leads now has made its own, and who leads again looks at everything.
+	may  func() bool
+	do   func(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error)
+	done func(member workspace.Key, key Key, o outcome)
 
 	group sync.WaitGroup
 	mu    sync.Mutex
@@ -146,6 +149,12 @@ func (l *lanes) next(member workspace.Key, at *lane) bool {
 	}
 	at.mu.Unlock()
 	if !waits || l.ctx.Err() != nil {
+		return true
+	}
+	if !l.may() {
+		at.mu.Lock()
+		delete(at.busy, key)
+		at.mu.Unlock()
 		return true
 	}
 	live, err := l.do(l.ctx, member, key, t)
