@@ -34,6 +34,24 @@ func DivideKey(placement string, resource schema.GroupResource, name string) str
 	return placement + "|" + resource.String() + "/" + name
 }
 
+// Divisible reports whether the replicas of a kind can be divided among members.
+func Divisible(resource schema.GroupResource) bool {
+	return resource.Group == "apps" && (resource.Resource == "deployments" || resource.Resource == "statefulsets")
+}
+
+// Unplaced is how many of the replicas have no place in the shares of a divided workload: no target has a weight and is
+// below its upper bound. Of a duplicated one, and where there is no target at all, it is none.
+func Unplaced(replicas int32, rs *tmcv1alpha1.ReplicaScheduling, shares map[string]int32) int32 {
+	if len(shares) == 0 || rs == nil || rs.Type != tmcv1alpha1.ReplicasDivided {
+		return 0
+	}
+	left := int64(replicas)
+	for _, share := range shares {
+		left -= int64(share)
+	}
+	return int32(max(left, 0))
+}
+
 // Divide says how many replicas each target runs. Duplicated gives all to each. Divided gives each the share of its
 // weight, in whole numbers by largest remainder, ties by hash of key and name, and within its bounds: what a bound takes
 // or gives is the others', in proportion to their weights. The sum is the number of replicas, unless weights of 0 or

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,6 +76,36 @@ func TestDivide(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestUnplaced(t *testing.T) {
+	t.Parallel()
+	none := []tmcv1alpha1.ClusterWeight{weigh(0, -1, -1, "a", "b", "c")}
+	few := []tmcv1alpha1.ClusterWeight{weigh(1, -1, 2, "a", "b", "c")}
+	for name, test := range map[string]struct {
+		kind    tmcv1alpha1.ReplicaSchedulingType
+		weights []tmcv1alpha1.ClusterWeight
+		targets string
+		want    int32
+	}{
+		"no weight at all":      {tmcv1alpha1.ReplicasDivided, none, "abc", 9},
+		"bounds that are short": {tmcv1alpha1.ReplicasDivided, few, "abc", 3},
+		"enough":                {tmcv1alpha1.ReplicasDivided, nil, "abc", 0},
+		"duplicated":            {tmcv1alpha1.ReplicasDuplicated, none, "abc", 0},
+		"nobody to ask":         {tmcv1alpha1.ReplicasDivided, none, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rs := &tmcv1alpha1.ReplicaScheduling{Type: test.kind, Weights: test.weights}
+			shares := placement.Divide(9, rs, targets(strings.Split(test.targets, "")...), "key")
+			if got := placement.Unplaced(9, rs, shares); got != test.want {
+				t.Errorf("%d of %v have no place, want %d", got, shares, test.want)
+			}
+		})
+	}
+	if placement.Unplaced(9, nil, map[string]int32{"a": 1}) != 0 {
+		t.Error("without replicaScheduling nothing is divided")
 	}
 }
 

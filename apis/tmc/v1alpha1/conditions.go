@@ -126,6 +126,8 @@ const (
 	ReasonTooFewClusters = "TooFewClusters"
 	// ReasonWorkloadsNotPlaced: members were chosen, but some selected objects run nowhere.
 	ReasonWorkloadsNotPlaced = "WorkloadsNotPlaced"
+	// ReasonReplicasNotPlaced: weights of 0 and upper bounds leave replicas of a divided workload without a place.
+	ReasonReplicasNotPlaced = "ReplicasNotPlaced"
 	// ReasonSuspended: suspension holds the decision or its execution back.
 	ReasonSuspended = "Suspended"
 	// ReasonInvalidPlacement: a field cannot be understood; the message names it.

@@ -61,6 +61,8 @@ func scheduledVerdict(after *decided) verdict {
 			metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced,
 			fmt.Sprintf("%d selected objects are not placed; %s %s: %s", len(unplaced), lost.Kind, lost.Name, lost.Message),
 		}
+	case after.outcome.Satisfied && after.unplaced != "":
+		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonReplicasNotPlaced, after.unplaced}
 	case after.outcome.Satisfied:
 		return verdict{metav1.ConditionTrue, orElse(after.outcome.Reason, tmcv1alpha1.ReasonScheduled), after.outcome.Message}
 	default:

@@ -76,6 +76,8 @@ type decided struct {
 	outcome  placement.Outcome
 	rejected []tmcv1alpha1.ClusterRejection
 	lost     []tmcv1alpha1.UnplacedObject
+	// unplaced says which replicas have no place on the members that were chosen.
+	unplaced string
 	waiting  bool // for members to change
 	// uncertain says that the decisions were kept since not everything has been read that they depend on.
 	uncertain bool

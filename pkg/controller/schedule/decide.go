@@ -130,9 +130,38 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
+	if !held {
+		after.unplaced = c.unplacedReplicas(p, after.stored.Decisions, selected.workloads)
+	}
 	after.waiting = !after.outcome.Satisfied
 	after.stored.Conditions = c.conditions(p, before.stored.Conditions, after, progress)
 	return after
+}
+
+// unplacedReplicas says of the first workload some of whose replicas have no place how many have none.
+func (c *Controller) unplacedReplicas(p *tmcv1alpha1.Placement, decisions []tmcv1alpha1.PlacementDecision, workloads []placement.Workload) string {
+	rs := p.Spec.ReplicaScheduling
+	if rs == nil || rs.Type != tmcv1alpha1.ReplicasDivided || len(rs.Weights) == 0 {
+		return ""
+	}
+	targets := c.targets(keyOf(p), decisions)
+	for _, workload := range workloads {
+		if !placement.Divisible(workload.Resource) {
+			continue
+		}
+		shares := placement.Divide(workload.Replicas, rs, targets, placement.DivideKey(keyOf(p).String(), workload.Resource, workload.Name))
+		unplaced := placement.Unplaced(workload.Replicas, rs, shares)
+		if unplaced == 0 {
+			continue
+		}
+		message := fmt.Sprintf("%d of %d replicas of %s %s have no place: by replicaScheduling.weights every chosen member has the weight 0 or runs its maxReplicas; raise these, or choose more members",
+			unplaced, workload.Replicas, workload.Kind, workload.Name)
+		if unplaced == workload.Replicas {
+			message += "; what runs stays as it is"
+		}
+		return message
+	}
+	return ""
 }
 
 func nothingSelected(p *tmcv1alpha1.Placement, lost []tmcv1alpha1.UnplacedObject) string {

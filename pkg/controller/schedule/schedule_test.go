@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -742,6 +743,40 @@ func TestVerdicts(t *testing.T) {
 			wantDiff(t, "conditions later", before, w.placements[all].Status.Conditions)
 		})
 	}
+}
+
+func TestReplicasWithoutAPlaceAreSaid(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "100")
+	w.join("west", "100")
+	w.deploy("web", 10, "1")
+	weights := func(weight int32, most *int32) func(*tmcv1alpha1.Placement) {
+		return func(p *tmcv1alpha1.Placement) {
+			p.Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
+				Type:    tmcv1alpha1.ReplicasDivided,
+				Weights: []tmcv1alpha1.ClusterWeight{{ClusterNames: []string{"east", "west"}, Weight: &weight, MaxReplicas: most}},
+			}
+		}
+	}
+	scheduled := func(at workspace.Key) string {
+		w.c.EnqueueAll() // an object that changes is looked at only after a while
+		w.settle()
+		c := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
+		return c.Reason + ": " + c.Message
+	}
+	all := w.place("all", weights(1, new(int32(3))))
+	const why = "by replicaScheduling.weights every chosen member has the weight 0 or runs its maxReplicas; raise these, or choose more members"
+	wantDiff(t, "with bounds", "ReplicasNotPlaced: 4 of 10 replicas of Deployment web have no place: "+why, scheduled(all))
+	wantDiff(t, "ready", "False ReplicasNotPlaced", w.condition(all, tmcv1alpha1.ConditionReady))
+	w.change(all, weights(0, nil))
+	wantDiff(t, "without weights", "ReplicasNotPlaced: 10 of 10 replicas of Deployment web have no place: "+why+"; what runs stays as it is", scheduled(all))
+	wantDiff(t, "decisions", "east west", w.chosen(all))
+	w.deploy("web", 0, "1")
+	wantDiff(t, "scaled to 0", "Scheduled: 2 members run the workloads", scheduled(all))
+	w.deploy("web", 10, "1")
+	w.change(all, weights(1, nil))
+	wantDiff(t, "with weights", "Scheduled: 2 members run the workloads", scheduled(all))
 }
 
 // Weird content makes no panic.

@@ -237,6 +237,62 @@ func TestReplicasAreDivided(t *testing.T) {
 	}
 }
 
+// Weights that leave no replica a place contradict what is asked for: they are said, and stop nothing.
+func TestReplicasWithoutAPlaceKeepWhatRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(7, image("nginx"))
+	p := w.place("all", "east", "west")
+	weights := func(weight, most int32) *tmcv1alpha1.ReplicaScheduling {
+		entry := tmcv1alpha1.ClusterWeight{ClusterNames: []string{"east", "west"}, Weight: &weight}
+		if most > 0 {
+			entry.MaxReplicas = &most
+		}
+		return &tmcv1alpha1.ReplicaScheduling{Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{entry}}
+	}
+	replicas := func() []int64 { return []int64{replicasOn(w, east), replicasOn(w, west)} }
+	p.Spec.ReplicaScheduling = weights(1, 2)
+	w.settle()
+	wantDiff(t, "replicas within the bounds", []int64{2, 2}, replicas())
+	p.Spec.ReplicaScheduling = weights(0, 0)
+	w.took()
+	for range 2 {
+		w.c.EnqueueAll()
+		w.settle()
+		wantDiff(t, "replicas without a place", []int64{2, 2}, replicas())
+		if writes := w.took(); len(writes) > 0 {
+			t.Errorf("there was %v", writes)
+		}
+		w.restart()
+		w.show() // members are read before anything is written to them
+	}
+	w.deployment(7, image("nginx:2"))
+	w.wait(time.Second)
+	wantDiff(t, "replicas after an edit", []int64{2, 2}, replicas())
+	if containers, _, _ := unstructured.NestedSlice(w.copy(east, web).Object, "spec", "template", "spec", "containers"); containers[0].(map[string]any)["image"] != "nginx:2" {
+		t.Errorf("the edit did not arrive: %v", containers)
+	}
+	p.Spec.ReplicaScheduling = weights(1, 0)
+	w.c.EnqueueAll()
+	w.settle()
+	if got := replicas(); got[0]+got[1] != 7 {
+		t.Errorf("with a place again the members run %v", got)
+	}
+}
+
+// What has no place from the start is made without replicas.
+func TestReplicasWithoutAPlaceStartNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(7, image("nginx"))
+	p := w.place("all", "east")
+	p.Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
+		Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{{ClusterNames: []string{"east"}, Weight: new(int32)}},
+	}
+	w.settle()
+	wantDiff(t, "replicas", int64(0), replicasOn(w, east))
+}
+
 func TestReplicasOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

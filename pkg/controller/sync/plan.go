@@ -9,10 +9,10 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/placement"
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -121,7 +121,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	}
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
 	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
-	shares := p.shares()
+	shares, placeless := p.shares()
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
@@ -130,35 +130,50 @@ func (p *pass) planPlacement(certain bool) bool {
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
 		default:
-			p.wanted[member] = target{name: decision.ClusterName, replicas: shares[decision.ClusterName]}
+			share := shares[decision.ClusterName]
+			if placeless {
+				share = p.running(member)
+			}
+			p.wanted[member] = target{name: decision.ClusterName, replicas: share}
 		}
 	}
 	return true
 }
 
-// shares are the replicas of each member, for kinds whose replicas can be divided.
-func (p *pass) shares() map[string]*int32 {
-	out := map[string]*int32{}
-	if !divisible(p.key.Resource) {
-		return out
+// shares are the replicas of each member, for kinds whose replicas can be divided. It also returns whether none of them
+// has a place on any member: what contradicts itself stops nothing that runs.
+func (p *pass) shares() (out map[string]*int32, placeless bool) {
+	out = map[string]*int32{}
+	if !placement.Divisible(p.key.Resource) {
+		return out, false
 	}
 	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
 	if !hasReplicas(p.upstream) || err != nil {
 		replicas = 1 // what Kubernetes takes
 	}
-	for name, share := range p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, int32(min(max(replicas, 0), 1<<30))) {
+	count := int32(min(max(replicas, 0), 1<<30))
+	shares := p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, count)
+	for name, share := range shares {
 		out[name] = &share
 	}
-	return out
+	return out, count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, shares) == count
+}
+
+// running are the replicas that a member's copy is asked to run now; none if there is no copy.
+func (p *pass) running(member workspace.Key) *int32 {
+	running := int32(0)
+	if live, found := p.c.config.Downstream.Copy(member, p.at()); found && isCopyOf(live, p.key.Object) {
+		replicas, _, err := unstructured.NestedInt64(live.Object, "spec", "replicas")
+		if err == nil {
+			running = int32(min(max(replicas, 0), 1<<30))
+		}
+	}
+	return &running
 }
 
 func hasReplicas(object *unstructured.Unstructured) bool {
 	_, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
 	return found && err == nil
-}
-
-func divisible(gr schema.GroupResource) bool {
-	return gr.Group == "apps" && (gr.Resource == "deployments" || gr.Resource == "statefulsets")
 }
 
 // planDependencies adds the members of the workloads that need the object, and notes what the object needs itself.
