@@ -112,6 +112,9 @@ func TestKubectlDamagesNothing(t *testing.T) {
 		args    []string
 		refused string
 		want    string
+		// effect is what else the command is for, by a JSONPath of the Deployment and what it prints. One that ends with *
+		// prints more than that.
+		path, effect string
 	}{
 		"apply": {
 			applied: true, file: strings.Replace(twoContainers, "nginx:1", "nginx:2", 1), args: []string{"apply", "-f", file}, want: expected(t, image...),
@@ -135,10 +138,10 @@ func TestKubectlDamagesNothing(t *testing.T) {
 			args: []string{"set", "resources", "deployment/web", "-c", "app", "--limits=cpu=2"}, want: expected(t, `cpu: "1"`, `cpu: "2"`),
 		},
 		"edit":            {args: []string{"edit", "deployment", "web"}, want: expected(t, "{cpu: \"1\", memory: 1Gi}", "{memory: 3Gi}", "envoy:1", "envoy:7")},
-		"scale":           {args: []string{"scale", "deployment", "web", "--replicas=3"}, want: expected(t)},
-		"rollout restart": {args: []string{"rollout", "restart", "deployment/web"}, want: expected(t)},
-		"label":           {args: []string{"label", "deployment", "web", "tier=front"}, want: expected(t)},
-		"annotate":        {args: []string{"annotate", "deployment", "web", "owner=me"}, want: expected(t)},
+		"scale":           {args: []string{"scale", "deployment", "web", "--replicas=3"}, want: expected(t), path: "{.spec.replicas}", effect: "3"},
+		"rollout restart": {args: []string{"rollout", "restart", "deployment/web"}, want: expected(t), path: `{.spec.template.metadata.annotations.kubectl\.kubernetes\.io/restartedAt}`, effect: "20*"},
+		"label":           {args: []string{"label", "deployment", "web", "tier=front"}, want: expected(t), path: "{.metadata.labels.tier}", effect: "front"},
+		"annotate":        {args: []string{"annotate", "deployment", "web", "owner=me"}, want: expected(t), path: "{.metadata.annotations.owner}", effect: "me"},
 		"replace":         {file: without(t), args: []string{"replace", "-f", file}, want: expected(t, "      - {name: sidecar, image: \"envoy:1\", args: [x]}\n", "")},
 		"patch": {
 			args: []string{"patch", "deployment", "web", "-p", appImage}, refused: "--field-manager=tmc-strategic", want: expected(t),
@@ -146,7 +149,7 @@ func TestKubectlDamagesNothing(t *testing.T) {
 		"patch, declared": {
 			args: []string{"patch", "deployment", "web", "-p", appImage, "--field-manager=tmc-strategic"}, want: expected(t, image...),
 		},
-		"patch outside of lists": {args: []string{"patch", "deployment", "web", "-p", `{"spec":{"paused":true}}`}, want: expected(t)},
+		"patch outside of lists": {args: []string{"patch", "deployment", "web", "-p", `{"spec":{"paused":true}}`}, want: expected(t), path: "{.spec.paused}", effect: "true"},
 		"patch --type=json": {
 			args: []string{"patch", "deployment", "web", "--type=json", "-p", `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"nginx:2"}]`},
 			want: expected(t, image...),
@@ -178,6 +181,13 @@ func TestKubectlDamagesNothing(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, containersOf(t, k)); diff != "" {
 				t.Errorf("kubectl %v (-want +got):\n%s", test.args, diff)
+			}
+			if test.effect == "" {
+				return
+			}
+			got := k.MustRun(t, "get", "deployment", "web", "-o", "jsonpath="+test.path)
+			if start, open := strings.CutSuffix(test.effect, "*"); got != test.effect && (!open || !strings.HasPrefix(got, start)) {
+				t.Errorf("after kubectl %v, %s is %q, want %q", test.args, test.path, got, test.effect)
 			}
 		})
 	}

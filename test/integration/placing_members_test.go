@@ -74,7 +74,8 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 	if len(refused.Status.Decisions) > 0 {
 		t.Errorf("a cordoned member was chosen: %+v", refused.Status.Decisions)
 	}
-	suite.WaitForDeployment(t, owner, cordonedMember, "old", available(1))
+	waitForRejection(t, owner, "new", cordonedMember, tmcv1alpha1.ReasonUnschedulable, "")
+	neverWithout(t, owner, cordonedMember, "old")
 
 	patchRegistration(t, owner.Tenant, cordonedMember, `{"spec":{"unschedulable":false}}`)
 	suite.WaitForDeployment(t, owner, cordonedMember, "new", available(1))
@@ -84,9 +85,43 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 	suite.WaitForDeployment(t, owner, "west", "old", available(1))
 	suite.WaitForNoDeployment(t, owner, cordonedMember, "old")
 	owner.WaitForUpstream(t, "old", available(1))
+	waitForRejection(t, owner, "old", cordonedMember, tmcv1alpha1.ReasonUntoleratedTaint, "maintenance")
 	// Nothing else fits for the other one, so that it stays where it runs.
 	owner.WaitForPlacement(t, "new", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, "")
-	suite.WaitForDeployment(t, owner, cordonedMember, "new", available(1))
+	neverWithout(t, owner, cordonedMember, "new")
+
+	patchRegistration(t, owner.Tenant, cordonedMember, `{"spec":{"taints":null}}`)
+	owner.WaitForPlacement(t, "new", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
+	owner.Kubectl.Apply(t, deployment("newer", 1))
+	owner.Kubectl.Apply(t, placement("newer", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: newer}]}"))
+	suite.WaitForDeployment(t, owner, cordonedMember, "newer", available(1))
+}
+
+// waitForRejection waits until the view says why a member was not chosen.
+func waitForRejection(t *testing.T, tenant *framework.PlacingTenant, placement, member, reason, message string) {
+	t.Helper()
+	framework.Eventually(t, "the view of "+placement+" to say why "+member+" was not chosen", framework.MemberTimeout, func(ctx context.Context) error {
+		status, err := tenant.PlacementStatus(ctx, placement)
+		if err != nil {
+			return err
+		}
+		for _, rejected := range status.Status.NotChosen {
+			if rejected.ClusterName == member && rejected.Reason == reason && strings.Contains(rejected.Message, message) {
+				return nil
+			}
+		}
+		return fmt.Errorf("not chosen: %+v", status.Status.NotChosen)
+	})
+}
+
+// neverWithout watches that a copy stays on a member.
+func neverWithout(t *testing.T, tenant *framework.PlacingTenant, member, name string) {
+	t.Helper()
+	client := suite.MemberClient(t, member)
+	framework.Never(t, name+" leaves "+member, holdTime, func(ctx context.Context) error {
+		_, err := client.AppsV1().Deployments(tenant.Namespace(metav1.NamespaceDefault)).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
 }
 
 // TestT07WorkWaitsForAMember and is placed unaided when one comes.
@@ -98,6 +133,12 @@ func TestT07WorkWaitsForAMember(t *testing.T) {
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)
 	suite.Lend(t, tenant, "t07", "west")
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
+	tenant.WaitForUpstream(t, "web", available(1))
+	// The only member does not fit any more: that is said, and what runs stays.
+	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterSelector":{"matchLabels":{"no":"where"}}}}`)
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)
+	waitForRejection(t, tenant, "web", "west.t07", tmcv1alpha1.ReasonLabelsDoNotMatch, "")
+	neverWithout(t, tenant, "west", "web")
 	tenant.WaitForUpstream(t, "web", available(1))
 }
 
@@ -117,6 +158,19 @@ func TestT09EqualNamesOfTwoTenantsStayApart(t *testing.T) {
 	}
 	first.WaitForUpstream(t, "web", available(1))
 	second.WaitForUpstream(t, "web", available(2))
+	for i, tenant := range []*framework.PlacingTenant{first, second} { // each sees its own, and nothing of the other
+		ready := tenant.Kubectl.MustRun(t, "get", "placementstatuses", "-A", "-o", `jsonpath={range .items[*]}{.metadata.name} {.status.workloads.ready}{"\n"}{end}`)
+		if want := fmt.Sprintf("web %d\n", i+1); ready != want {
+			t.Errorf("%s sees the placement statuses %q, want %q", tenant.Workspace, ready, want)
+		}
+		everything := tenant.Kubectl.MustRun(t, "get", "deployments,placements,placementstatuses,events", "-A", "-o", "yaml")
+		other := []*framework.PlacingTenant{second, first}[i]
+		for _, secret := range []string{other.Workspace, other.Namespace("default")} {
+			if strings.Contains(everything, secret) {
+				t.Errorf("%s reads of %s", tenant.Workspace, secret)
+			}
+		}
+	}
 	first.Kubectl.MustRun(t, "delete", "deployment", "web", "--timeout=60s")
 	suite.WaitForNoDeployment(t, first, "east", "web")
 	suite.WaitForDeployment(t, second, "east", "web", available(2))
@@ -149,10 +203,7 @@ func TestT12DeselectedWorkLeavesAndComesBack(t *testing.T) {
 	// The cluster selector matches nothing any more: pending, and what runs stays.
 	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterSelector":{"matchLabels":{"no":"where"}}}}`)
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, "")
-	framework.Never(t, "a copy that nothing replaces is removed", holdTime, func(ctx context.Context) error {
-		_, err := suite.MemberClient(t, "east").AppsV1().Deployments(tenant.Namespace("default")).Get(ctx, "web", metav1.GetOptions{})
-		return err
-	})
+	neverWithout(t, tenant, "east", "web") // nothing replaces it
 	// The selector lets go of the workload: it leaves, and the object is released.
 	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterSelector":null,"resourceSelectors":[{"labelSelector":{"matchLabels":{"app":"other"}}}]}}`)
 	suite.WaitForNoDeployment(t, tenant, "east", "web")
@@ -177,18 +228,7 @@ func TestT13MemberThatLacksARightIsPassedOver(t *testing.T) {
 	tenant.Kubectl.Apply(t, placement("web", "{numberOfClusters: 2}"))
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonTooFewClusters)
-	framework.Eventually(t, "the view to say which right is missing", framework.MemberTimeout, func(ctx context.Context) error {
-		status, err := tenant.PlacementStatus(ctx, "web")
-		if err != nil {
-			return err
-		}
-		for _, rejected := range status.Status.NotChosen {
-			if rejected.ClusterName == "readonly" && rejected.Reason == tmcv1alpha1.ReasonAPIMissing && strings.Contains(rejected.Message, "deployments") {
-				return nil
-			}
-		}
-		return fmt.Errorf("not chosen: %+v", status.Status.NotChosen)
-	})
+	waitForRejection(t, tenant, "web", "readonly", tmcv1alpha1.ReasonAPIMissing, "deployments")
 	// The rights come with other credentials: the member is chosen unaided.
 	suite.UpdateCredentials(t, tenant.Tenant, "readonly", suite.SyncerKubeconfig(t, limitedMember))
 	suite.WaitForDeployment(t, tenant, limitedMember, "web", available(1))
@@ -223,19 +263,30 @@ func TestT14DividedReplicasAddUp(t *testing.T) {
 	}
 }
 
-// TestT15StatusFollowsTheMembersThatRun: of one, of two, of the other.
+// TestT15StatusFollowsTheMembersThatRun: of one, of two, of the other. West never gets ready, so that no status can be
+// that of the wrong member.
 func TestT15StatusFollowsTheMembersThatRun(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t15", []string{"east", "west"})
+	suite.Admit(t, "west", tenant.Namespace(metav1.NamespaceDefault), "pods", neverReady)
 	tenant.Kubectl.Apply(t, deployment("web", 2))
 	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: [east.t15]}"))
 	tenant.WaitForUpstream(t, "web", available(2))
 	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterNames":["east.t15","west.t15"]}}`)
-	suite.WaitForDeployment(t, tenant, "west", "web", available(2))
+	// Every member runs all, and the object tells as one cluster would: ready are those of the member that has least.
+	startsOnWest := func(d *appsv1.Deployment) error {
+		if d.Status.Replicas != 2 || d.Status.ReadyReplicas != 0 {
+			return fmt.Errorf("its status is %+v, want 2 replicas of which none is ready", d.Status)
+		}
+		return nil
+	}
+	suite.WaitForDeployment(t, tenant, "west", "web", startsOnWest)
+	tenant.WaitForUpstream(t, "web", startsOnWest)
 	suite.WaitForDeployment(t, tenant, "east", "web", available(2))
-	tenant.WaitForUpstream(t, "web", available(2)) // every member runs all: the object tells as one cluster would
 	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterNames":["west.t15"]}}`)
 	suite.WaitForNoDeployment(t, tenant, "east", "web")
+	tenant.WaitForUpstream(t, "web", startsOnWest)
+	wake(t, "west", tenant.Namespace(metav1.NamespaceDefault), "web")
 	tenant.WaitForUpstream(t, "web", available(2))
 	placed := tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 	if len(placed.Status.Decisions) != 1 || placed.Status.Decisions[0].ClusterName != "west.t15" {
@@ -303,47 +354,4 @@ func names(secrets *corev1.SecretList) []string {
 		out = append(out, secrets.Items[i].Name)
 	}
 	return out
-}
-
-// TestSEC19LookAlikesAreLeftAlone: neither a namespace nor an object that somebody else made is touched.
-func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
-	t.Parallel()
-	tenant := suite.NewPlacingTenant(t, "sec19", []string{"west"})
-	member := suite.MemberClient(t, "west")
-	taken := tenant.Namespace("default")
-	foreign := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: taken, Labels: map[string]string{"tmc.kcp.io/managed": "true"}}}
-	if _, err := member.CoreV1().Namespaces().Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
-	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
-	deployments, err := member.AppsV1().Deployments(taken).List(t.Context(), metav1.ListOptions{})
-	if err != nil || len(deployments.Items) > 0 {
-		t.Errorf("the foreign namespace has %d deployments (%v), want none", len(deployments.Items), err)
-	}
-	found, err := member.CoreV1().Namespaces().Get(t.Context(), taken, metav1.GetOptions{})
-	if err != nil || len(found.Annotations) > 0 || len(found.ManagedFields) != 1 {
-		t.Errorf("the foreign namespace was touched: %+v, %v", found, err)
-	}
-	if err := member.CoreV1().Namespaces().Delete(t.Context(), taken, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	web := suite.WaitForDeployment(t, tenant, "west", "web", available(1))
-
-	// An object of that name, in a namespace that is ours by now.
-	other := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: "taken", Labels: map[string]string{"tmc.kcp.io/managed": "true"}, Annotations: map[string]string{"tmc.kcp.io/workspace": "other"}},
-		Spec:       web.Spec,
-	}
-	made, err := member.AppsV1().Deployments(taken).Create(t.Context(), other, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tenant.Kubectl.Apply(t, deployment("taken", 1))
-	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
-	untouched, err := member.AppsV1().Deployments(taken).Get(t.Context(), "taken", metav1.GetOptions{})
-	if err != nil || untouched.Generation != made.Generation || untouched.Annotations["tmc.kcp.io/workspace"] != "other" {
-		t.Errorf("the foreign deployment was touched: %+v, %v", untouched, err)
-	}
 }

@@ -142,6 +142,11 @@ func byEmptySelector(t *testing.T, r refusals) {
 	}
 }
 
+func byWeights(t *testing.T, r refusals) {
+	t.Helper()
+	r.choose(t, "weightless", `{"spec":{"replicaScheduling":{"type":"Divided","weights":[{"clusterSelector":{},"weight":0}]}}}`, tmcv1alpha1.ReasonReplicasNotPlaced)
+}
+
 func byNothingSelected(t *testing.T, r refusals) {
 	t.Helper()
 	r.place(t, "void", "Deployment")

@@ -49,6 +49,7 @@ func TestMembersRefusal(t *testing.T) {
 		"member that does not exist":     byUnknownMember,
 		"cluster selector of no member":  byEmptySelector,
 		"resource selector of no object": byNothingSelected,
+		"weights of no place":            byWeights,
 	}
 	t.Run("rows", func(t *testing.T) {
 		for name, row := range rows {

@@ -41,12 +41,7 @@ func TestRolloutWaitsForTheSlowestMember(t *testing.T) {
 
 	// From now on, pods on west start and do not get ready, until that is taken back.
 	namespace := tenant.Namespace(metav1.NamespaceDefault)
-	suite.Admit(t, "west", namespace, "pods", func(request *admissionv1.AdmissionRequest) framework.Verdict {
-		if request.Operation != admissionv1.Create {
-			return framework.Verdict{}
-		}
-		return framework.Verdict{Patch: `[{"op":"add","path":"/metadata/annotations","value":{"` + behaviorAnnotation + `":"never-ready"}}]`}
-	})
+	suite.Admit(t, "west", namespace, "pods", neverReady)
 	tenant.Kubectl.MustRun(t, "set", "image", "deployment/web", "web=registry.example.com/web:2")
 	status := tenant.Kubectl.Start(t, "rollout", "status", "deployment/web", "--timeout=120s")
 	newImage := func(d *appsv1.Deployment) error {
@@ -71,6 +66,14 @@ func TestRolloutWaitsForTheSlowestMember(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// neverReady has new pods start and not get ready, until that is taken back.
+func neverReady(request *admissionv1.AdmissionRequest) framework.Verdict {
+	if request.Operation != admissionv1.Create {
+		return framework.Verdict{}
+	}
+	return framework.Verdict{Patch: `[{"op":"add","path":"/metadata/annotations","value":{"` + behaviorAnnotation + `":"never-ready"}}]`}
 }
 
 func rolledOut(d *appsv1.Deployment) error {

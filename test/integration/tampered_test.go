@@ -11,10 +11,12 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/test/integration/framework"
 )
 
@@ -119,4 +121,67 @@ func untouched(t *testing.T, victim *framework.PlacingTenant, before *appsv1.Dep
 	if len(status.Status.Clusters) != 1 || len(status.Status.Clusters[0].Objects) != 1 {
 		t.Errorf("the victim's view tells of other copies: %+v", status.Status.Clusters)
 	}
+}
+
+// TestSEC19LookAlikesAreLeftAlone: neither a namespace nor an object that somebody else made is touched.
+func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	tenant := suite.NewPlacingTenant(t, "sec19", []string{"west"})
+	member := suite.MemberClient(t, "west")
+	taken := tenant.Namespace("default")
+	foreign := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: taken, Labels: map[string]string{"tmc.kcp.io/managed": "true"}}}
+	if _, err := member.CoreV1().Namespaces().Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	tenant.Kubectl.Apply(t, deployment("web", 1))
+	tenant.Kubectl.Apply(t, placement("web", "{}"))
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
+	deployments, err := member.AppsV1().Deployments(taken).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(deployments.Items) > 0 {
+		t.Errorf("the foreign namespace has %d deployments (%v), want none", len(deployments.Items), err)
+	}
+	found, err := member.CoreV1().Namespaces().Get(t.Context(), taken, metav1.GetOptions{})
+	if err != nil || len(found.Annotations) > 0 || len(found.ManagedFields) != 1 {
+		t.Errorf("the foreign namespace was touched: %+v, %v", found, err)
+	}
+	if err := member.CoreV1().Namespaces().Delete(t.Context(), taken, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	web := suite.WaitForDeployment(t, tenant, "west", "web", available(1))
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionTrue, "")
+
+	// An object of that name, in a namespace that is ours by now.
+	other := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "taken", Labels: map[string]string{"tmc.kcp.io/managed": "true"}, Annotations: map[string]string{"tmc.kcp.io/workspace": "other"}},
+		Spec:       web.Spec,
+	}
+	made, err := member.AppsV1().Deployments(taken).Create(t.Context(), other, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant.Kubectl.Apply(t, deployment("taken", 1))
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
+	framework.Eventually(t, "the view to say which object collides", framework.MemberTimeout, func(ctx context.Context) error {
+		view, err := tenant.PlacementStatus(ctx, "web")
+		if err != nil {
+			return err
+		}
+		row, err := copyOf(view, tenant.Members["west"], "Deployment", "taken")
+		if err == nil && row.Reason != tmcv1alpha1.ReasonCollision {
+			err = fmt.Errorf("the row is %+v", row)
+		}
+		return err
+	})
+	framework.Never(t, "the foreign deployment is touched", holdTime, func(ctx context.Context) error {
+		untouched, err := member.AppsV1().Deployments(taken).Get(ctx, "taken", metav1.GetOptions{})
+		if err == nil && (untouched.UID != made.UID || untouched.Generation != made.Generation || untouched.Annotations["tmc.kcp.io/workspace"] != "other") {
+			err = fmt.Errorf("it is %+v", untouched)
+		}
+		return err
+	})
+	// Its owner takes it away, and the workspace's own comes in its place.
+	if err := member.AppsV1().Deployments(taken).Delete(t.Context(), "taken", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 }
