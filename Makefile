@@ -102,6 +102,7 @@ generate: ## Generate everything that is generated: deepcopy, schemas, OpenAPI, 
 	go run ./tools/kubeschemas
 	mkdir -p docs/reference && go run ./tools/apidocs > docs/reference/api.md
 	go run ./tools/flagdocs > docs/reference/flags.md
+	go run ./cmd/tmc-apiserver member-role > docs/reference/member-role.yaml
 
 .PHONY: verify
 verify: verify-lite lint ## Everything that must hold before a change lands, but for the tests.

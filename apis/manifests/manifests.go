@@ -22,6 +22,8 @@ import (
 	"text/template"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
@@ -209,4 +211,39 @@ func decode(name string, data []byte) ([]*unstructured.Unstructured, error) {
 		objects = append(objects, object)
 	}
 	return objects, nil
+}
+
+// KubernetesResources returns the resources that the export "kubernetes" offers, and those that it claims.
+func KubernetesResources() (offered, claimed []schema.GroupResource, err error) {
+	objects, err := Provider(Parameters{ProviderWorkspace: "root", ServerUser: "server", TenantGroup: "tenants"})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, object := range objects {
+		if object.GetKind() != "APIExport" || object.GetName() != KubernetesExportName {
+			continue
+		}
+		var export struct {
+			Spec struct {
+				Resources []struct {
+					Group string `json:"group"`
+					Name  string `json:"name"`
+				} `json:"resources"`
+				Claims []struct {
+					Group    string `json:"group"`
+					Resource string `json:"resource"`
+				} `json:"permissionClaims"`
+			} `json:"spec"`
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &export); err != nil {
+			return nil, nil, fmt.Errorf("decoding APIExport %s: %w", KubernetesExportName, err)
+		}
+		for _, resource := range export.Spec.Resources {
+			offered = append(offered, schema.GroupResource{Group: resource.Group, Resource: resource.Name})
+		}
+		for _, claim := range export.Spec.Claims {
+			claimed = append(claimed, schema.GroupResource(claim))
+		}
+	}
+	return offered, claimed, nil
 }

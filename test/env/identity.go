@@ -15,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/kcp-dev/tmc/pkg/memberrole"
 )
 
 const (
@@ -32,37 +34,21 @@ const (
 // ReaderKubeconfig makes an identity on the member that can read what TMC reads and nothing else, and returns a
 // kubeconfig with a token for it.
 func (e *Environment) ReaderKubeconfig(ctx context.Context, member string) ([]byte, error) {
-	return e.identityKubeconfig(ctx, member, ReaderName, readerRules())
+	return e.identityKubeconfig(ctx, member, ReaderName, memberrole.Reader())
 }
 
 // SyncerKubeconfig makes an identity on the member that can do what TMC does there and nothing else, and returns a
 // kubeconfig with a token for it.
 func (e *Environment) SyncerKubeconfig(ctx context.Context, member string) ([]byte, error) {
-	return e.identityKubeconfig(ctx, member, SyncerName, syncerRules())
-}
-
-// readerRules are what TMC's views of a member need.
-func readerRules() []rbacv1.PolicyRule {
-	return []rbacv1.PolicyRule{
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, ResourceNames: []string{metav1.NamespaceSystem}, Verbs: []string{"get"}},
+	placeable, err := memberrole.Placeable()
+	if err != nil {
+		return nil, err
 	}
-}
-
-// syncerRules are what running workloads on a member needs beside the views: namespaces of TMC's own, and in them the
-// kinds that tenants get, with what those refer to. There is no update: TMC only applies.
-func syncerRules() []rbacv1.PolicyRule {
-	verbs := []string{"get", "list", "watch", "create", "patch", "delete"}
-	return []rbacv1.PolicyRule{
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch", "create", "delete"}},
-		{APIGroups: []string{corev1.GroupName}, Resources: []string{"configmaps", "persistentvolumeclaims", "secrets", "serviceaccounts", "services"}, Verbs: verbs},
-		{APIGroups: []string{"apps"}, Resources: []string{"daemonsets", "deployments", "statefulsets"}, Verbs: verbs},
-		{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: verbs},
-		{APIGroups: []string{"batch"}, Resources: []string{"cronjobs", "jobs"}, Verbs: verbs},
-		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingresses", "networkpolicies"}, Verbs: verbs},
-		{APIGroups: []string{"policy"}, Resources: []string{"poddisruptionbudgets"}, Verbs: verbs},
+	rules, err := memberrole.Syncer(placeable)
+	if err != nil {
+		return nil, err
 	}
+	return e.identityKubeconfig(ctx, member, SyncerName, rules)
 }
 
 func (e *Environment) identityKubeconfig(ctx context.Context, member, name string, rules []rbacv1.PolicyRule) ([]byte, error) {

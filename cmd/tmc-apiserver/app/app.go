@@ -24,6 +24,7 @@ import (
 	"github.com/kcp-dev/tmc/pkg/apiserver"
 	"github.com/kcp-dev/tmc/pkg/apiserver/backend"
 	"github.com/kcp-dev/tmc/pkg/bootstrap"
+	"github.com/kcp-dev/tmc/pkg/memberrole"
 )
 
 // Run executes the command line and returns the exit code. Errors are printed as they are, one problem a line.
@@ -82,7 +83,7 @@ Prepare kcp with "tmc-apiserver init" first. It never runs as an administrator.`
 	})
 	groupedHelp(cmd, groups)
 	// Added here, so that they are on the persistent flags of no subcommand's help but their own.
-	cmd.AddCommand(bootstrap.NewCommand(out), newVersionCommand(out))
+	cmd.AddCommand(bootstrap.NewCommand(out), memberrole.NewCommand(out), newVersionCommand(out))
 	return cmd
 }
 
