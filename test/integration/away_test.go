@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestMemberAwayForADeleteAnEditAndACreate(t *testing.T) {
 	}
 	for _, way := range ways { // one after another: they are the same member
 		t.Run(way.name, func(t *testing.T) {
-			a := absence{PlacingTenant: owner, doomed: "doomed-" + way.name, edited: "edited-" + way.name, fresh: "fresh-" + way.name}
+			a := absence{PlacingTenant: owner, doomed: "doomed-" + way.name, forced: "forced-" + way.name, edited: "edited-" + way.name, fresh: "fresh-" + way.name}
 			a.prepare(t)
 			way.stop(t, "member-"+awayMember)
 			owner.Client.WaitForStatus(t, awayMember, tmcv1alpha1.ConditionReady, metav1.ConditionUnknown)
@@ -50,19 +51,19 @@ func TestMemberAwayForADeleteAnEditAndACreate(t *testing.T) {
 	}
 }
 
-// absence is what happens to three deployments of a tenant while a member is away.
+// absence is what happens to four deployments of a tenant while a member is away.
 type absence struct {
 	*framework.PlacingTenant
 
-	doomed, edited, fresh string
+	doomed, forced, edited, fresh string
 }
 
 func (a *absence) prepare(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{a.doomed, a.edited} {
+	for _, name := range []string{a.doomed, a.forced, a.edited} {
 		a.Kubectl.Apply(t, deployment(name, 1))
 	}
-	for _, name := range []string{a.doomed, a.edited} {
+	for _, name := range []string{a.doomed, a.forced, a.edited} {
 		for _, member := range []string{awayMember, "west"} {
 			suite.WaitForDeployment(t, a.PlacingTenant, member, name, available(1))
 		}
@@ -104,6 +105,30 @@ func (a *absence) whileAway(t *testing.T) {
 	if took < framework.DetachAfter-2*time.Second || took > framework.DetachAfter+convergedWithin {
 		t.Errorf("the deletion was released after %s, want about %s", took, framework.DetachAfter)
 	}
+	a.forceDetach(t)
+}
+
+// forceDetach: a deletion is not waited for if the object says so, and what is left is told.
+func (a *absence) forceDetach(t *testing.T) {
+	t.Helper()
+	a.Kubectl.MustRun(t, "annotate", "deployment", a.forced, "tmc.kcp.io/force-detach=true")
+	began := time.Now()
+	a.Kubectl.MustRun(t, "delete", "deployment", a.forced, "--timeout=60s")
+	if took := time.Since(began); took > framework.DetachAfter {
+		t.Errorf("the forced deletion took %s, as long as another", took)
+	}
+	framework.Eventually(t, "an event to say where the copy is left", framework.MemberTimeout, func(ctx context.Context) error {
+		events, err := a.Upstream.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + a.forced})
+		if err != nil {
+			return err
+		}
+		for i := range events.Items {
+			if e := &events.Items[i]; e.Reason == tmcv1alpha1.ReasonDetachPending && strings.Contains(e.Message, awayMember) {
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %d events", len(events.Items))
+	})
 }
 
 func secondImage(d *appsv1.Deployment) error {
@@ -117,8 +142,10 @@ func (a *absence) afterwards(t *testing.T) {
 	t.Helper()
 	deployments := suite.MemberClient(t, awayMember).AppsV1().Deployments(a.Namespace(metav1.NamespaceDefault))
 	took := framework.Eventually(t, "the member to have what it should", framework.MemberTimeout, func(ctx context.Context) error {
-		if _, err := deployments.Get(ctx, a.doomed, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			return errors.Join(errors.New("what was deleted is there; "+a.Explain(ctx)), err)
+		for _, name := range []string{a.doomed, a.forced} {
+			if _, err := deployments.Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				return errors.Join(errors.New(name+", which was deleted, is there; "+a.Explain(ctx)), err)
+			}
 		}
 		edited, err := deployments.Get(ctx, a.edited, metav1.GetOptions{})
 		if err != nil {

@@ -90,7 +90,7 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		DetachAfter: p.config.DetachAfter, PodSecurity: p.config.PodSecurity, Clock: p.config.Clock, Metrics: queues,
 	})
 	w.detach = detach.New(detach.Config{
-		Registrations: p.set.Registrations(), Copies: w.sync, Leader: p.leader, Metadata: p.set.RegistrationMetadata(),
+		Registrations: p.set.Registrations(), Copies: w.sync, Leader: p.leader, Metadata: p.set.RegistrationMetadata(), Events: up,
 		DetachAfter: p.config.DetachAfter, Clock: p.config.Clock, Metrics: queues,
 	})
 	w.report = report.New(report.Config{

@@ -5,8 +5,8 @@
 //
 // A registration whose member has copies carries a finalizer. When the registration is deleted, the copies are moved or
 // removed while its credentials still exist, and then the finalizer is taken off. A member that does not answer is
-// waited for a stated time, or not at all if the registration says so; what is left behind then is logged. A
-// registration whose member never had a copy is not held at all. The package removes no copy itself.
+// waited for a stated time, or not at all if the registration says so; what is left behind then is logged, and told to
+// the workspace in an event. A registration whose member never had a copy is not held at all. The package removes no copy itself.
 package detach
 
 import (
@@ -18,14 +18,13 @@ import (
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/crashpoint"
-	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -45,12 +44,19 @@ type Registrations interface {
 type Copies interface {
 	// On returns how many copies a member has, as far as is known, and whether it is known for sure.
 	On(member workspace.Key) (copies int, certain bool)
+	// Residue names the namespaces on a member that have copies, as far as is known, with how many each.
+	Residue(member workspace.Key) []string
 	// Awaits says that copies wait to be made on a member until its registration is held.
 	Awaits(member workspace.Key) bool
 }
 
 // Leader says whether this replica writes.
 type Leader interface{ IsLeader() bool }
+
+// Events sends an event into a workspace.
+type Events interface {
+	CreateEvent(ctx context.Context, ws logicalcluster.Name, event *corev1.Event) error
+}
 
 // MetadataPatcher sends a JSON merge patch to a registration.
 type MetadataPatcher interface {
@@ -63,6 +69,7 @@ type Config struct {
 	Copies        Copies
 	Leader        Leader
 	Metadata      MetadataPatcher
+	Events        Events
 	// DetachAfter is how long a deletion waits for a member that does not answer, and a tenth of how long for one that
 	// does.
 	DetachAfter time.Duration
@@ -117,7 +124,9 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		return engine.Result{}, nil
 	case copies == 0 && certain:
 	case c.givesUp(registration, certain):
-		klog.FromContext(ctx).Info("Let a member go that copies could not be removed from", logkey.Member, key, "copies", copies)
+		if copies > 0 {
+			c.tellResidue(ctx, key, registration, copies)
+		}
 	default:
 		return engine.Result{After: checkInterval}, nil
 	}

@@ -7,11 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/kcp-dev/logicalcluster/v3"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -29,6 +31,8 @@ var east = workspace.Key{Workspace: "acme", Name: "east"}
 type world struct {
 	registration *tmcv1alpha1.ClusterRegistration
 	copies       int
+	residue      []string
+	events       []string
 	doubt        bool
 	awaited      bool
 	follower     bool
@@ -46,7 +50,7 @@ func newWorld() *world {
 		}},
 		clock: testingclock.NewFakeClock(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)), patched: make(chan struct{}, 10),
 	}
-	w.c = New(Config{Registrations: w, Copies: w, Leader: w, Metadata: w, DetachAfter: detachAfter, Clock: w.clock})
+	w.c = New(Config{Registrations: w, Copies: w, Leader: w, Metadata: w, Events: w, DetachAfter: detachAfter, Clock: w.clock})
 	return w
 }
 
@@ -58,6 +62,13 @@ func (w *world) List() []*tmcv1alpha1.ClusterRegistration {
 	return []*tmcv1alpha1.ClusterRegistration{w.registration}
 }
 func (w *world) On(workspace.Key) (int, bool) { return w.copies, !w.doubt }
+
+func (w *world) Residue(workspace.Key) []string { return w.residue }
+
+func (w *world) CreateEvent(_ context.Context, ws logicalcluster.Name, event *corev1.Event) error {
+	w.events = append(w.events, fmt.Sprintf("%s %s/%s %s: %s", ws, event.InvolvedObject.Kind, event.InvolvedObject.Name, event.Reason, event.Message))
+	return w.err
+}
 
 func (w *world) Awaits(workspace.Key) bool { return w.awaited }
 func (w *world) IsLeader() bool            { return !w.follower }
@@ -216,4 +227,39 @@ func TestRun(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+func TestResidueIsTold(t *testing.T) {
+	t.Parallel()
+	forced := func(w *world) *world {
+		w.hold()
+		w.registration.Annotations[tmcv1alpha1.ForceDetachAnnotation] = tmcv1alpha1.ForceDetachValue
+		w.remove()
+		return w
+	}
+	w := forced(newWorld())
+	w.copies, w.residue = 5, []string{"tmc-a (2)", "tmc-b (3)"}
+	if _, err := w.c.Reconcile(t.Context(), east); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"acme ClusterRegistration/east DetachPending: 5 copies are left on the member, in tmc-a (2), tmc-b (3); " +
+		"on the member, kubectl get namespaces -l tmc.kcp.io/managed=true shows them. They are removed if it is registered again"}
+	if diff := cmp.Diff(want, w.events); diff != "" || len(w.patches) != 1 {
+		t.Errorf("events (-want +got):\n%s\npatches: %v", diff, w.patches)
+	}
+
+	w = forced(newWorld())
+	w.doubt = true // it has none that is known
+	if _, err := w.c.Reconcile(t.Context(), east); err != nil || len(w.events) > 0 || len(w.patches) != 1 {
+		t.Errorf("told %v, patched %v, %v", w.events, w.patches, err)
+	}
+
+	w = forced(newWorld())
+	w.copies = 500
+	for i := range 500 {
+		w.residue = append(w.residue, fmt.Sprintf("tmc-namespace-%026d (1)", i))
+	}
+	if _, err := w.c.Reconcile(t.Context(), east); err != nil || len(w.events) != 1 || len(w.events[0]) > 1024 {
+		t.Errorf("told %v, %v", w.events, err)
+	}
 }

@@ -5,7 +5,9 @@ package sync
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -161,6 +163,19 @@ func (c *Controller) RemoveMember(member workspace.Key) {
 func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
 	idle := c.lanes.idle(member) // first: what ends then is fresh
 	return c.states.countOn(member), idle && !c.states.hasFresh(member, c.config.Clock.Now()) && c.Knows(member)
+}
+
+// Residue names the namespaces on a member that have copies, as far as is known, and how many each has.
+func (c *Controller) Residue(member workspace.Key) []string {
+	counts := map[string]int{}
+	for _, object := range c.states.on(member) {
+		counts[transform.NamespaceName(object.Workspace, object.Namespace)]++
+	}
+	residue := make([]string, 0, len(counts))
+	for _, namespace := range slices.Sorted(maps.Keys(counts)) {
+		residue = append(residue, fmt.Sprintf("%s (%d)", namespace, counts[namespace]))
+	}
+	return residue
 }
 
 // do carries out a task, and notes a copy that was written before it may show.

@@ -6,6 +6,8 @@ package sync
 import (
 	"testing"
 	"time"
+
+	"github.com/kcp-dev/tmc/pkg/transform"
 )
 
 // FLT-14 and FLT-21: nothing is put onto a member whose registration could go meanwhile, with the way to take it off again.
@@ -69,4 +71,14 @@ func TestFLT21MemberIsNotEmptyWhileACopyDoesNotShow(t *testing.T) {
 	if _, certain := w.c.On(east); !certain {
 		t.Error("a copy that never shows is waited for without end")
 	}
+}
+
+func TestResidueNamesNamespaces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	w.place("all", "east")
+	w.settle()
+	wantDiff(t, "residue of east", []string{transform.NamespaceName("acme", "shop") + " (1)"}, w.c.Residue(east))
+	wantDiff(t, "residue of west", []string{}, w.c.Residue(west))
 }

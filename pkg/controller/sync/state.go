@@ -177,6 +177,19 @@ func (s *states) countOn(member workspace.Key) int {
 	return s.counts[member]
 }
 
+// on returns the objects that a member has copies of. It looks through all: for what is rare.
+func (s *states) on(member workspace.Key) []workspace.Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []workspace.Key
+	for key, members := range s.located {
+		if _, there := members[member]; there && key.Resource != namespaces().GroupResource() {
+			found = append(found, key.Object)
+		}
+	}
+	return found
+}
+
 func (s *states) membersWith(key Key) []workspace.Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -1,0 +1,52 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package detach
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/logkey"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+const (
+	// eventSource is the component that events name.
+	eventSource = "tmc-apiserver"
+	// namedNamespaces is how many namespaces an event names; an event holds 1,024 bytes of message.
+	namedNamespaces = 10
+)
+
+// tellResidue says what is left behind on a member that is let go: the registration is gone after that, and so is
+// whoever could be asked. An event that the workspace does not take is lost: the log says the same.
+func (c *Controller) tellResidue(ctx context.Context, key workspace.Key, registration *tmcv1alpha1.ClusterRegistration, copies int) {
+	residue := c.config.Copies.Residue(key)
+	klog.FromContext(ctx).Info("Let a member go that copies could not be removed from", logkey.Member, key, "copies", copies, "namespaces", residue)
+	named := residue[:min(len(residue), namedNamespaces)]
+	message := fmt.Sprintf("%d copies are left on the member, in %s", copies, strings.Join(named, ", "))
+	if rest := len(residue) - len(named); rest > 0 {
+		message += fmt.Sprintf(" and %d more namespaces", rest)
+	}
+	message += "; on the member, kubectl get namespaces -l tmc.kcp.io/managed=true shows them. They are removed if it is registered again"
+	now := metav1.NewTime(c.config.Clock.Now())
+	event := &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "residue-" + string(registration.UID)},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: tmcv1alpha1.SchemeGroupVersion().String(), Kind: "ClusterRegistration",
+			Name: registration.Name, UID: registration.UID, ResourceVersion: registration.ResourceVersion,
+		},
+		Reason: tmcv1alpha1.ReasonDetachPending, Message: message, Type: corev1.EventTypeWarning,
+		Source: corev1.EventSource{Component: eventSource}, ReportingController: "tmc.kcp.io/" + eventSource,
+		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	}
+	if err := c.config.Events.CreateEvent(ctx, key.Workspace, event); err != nil {
+		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Member, key, logkey.Reason, event.Reason, "err", err)
+	}
+}
