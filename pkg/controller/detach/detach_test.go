@@ -242,14 +242,14 @@ func TestResidueIsTold(t *testing.T) {
 	if _, err := w.c.Reconcile(t.Context(), east); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"acme ClusterRegistration/east DetachPending: 5 copies are left on the member, in tmc-a (2), tmc-b (3); " +
+	want := []string{"acme ClusterRegistration/east DetachPending: Copies are left on the member, in the namespaces tmc-a (2), tmc-b (3); " +
 		"on the member, kubectl get namespaces -l tmc.kcp.io/managed=true shows them. They are removed if it is registered again"}
 	if diff := cmp.Diff(want, w.events); diff != "" || len(w.patches) != 1 {
 		t.Errorf("events (-want +got):\n%s\npatches: %v", diff, w.patches)
 	}
 
 	w = forced(newWorld())
-	w.doubt = true // it has none that is known
+	w.doubt, w.copies = true, 1 // a namespace that is empty
 	if _, err := w.c.Reconcile(t.Context(), east); err != nil || len(w.events) > 0 || len(w.patches) != 1 {
 		t.Errorf("told %v, patched %v, %v", w.events, w.patches, err)
 	}

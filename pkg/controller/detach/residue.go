@@ -29,10 +29,13 @@ const (
 func (c *Controller) tellResidue(ctx context.Context, key workspace.Key, registration *tmcv1alpha1.ClusterRegistration, copies int) {
 	residue := c.config.Copies.Residue(key)
 	klog.FromContext(ctx).Info("Let a member go that copies could not be removed from", logkey.Member, key, "copies", copies, "namespaces", residue)
+	if len(residue) == 0 {
+		return // empty namespaces, or nothing that is known
+	}
 	named := residue[:min(len(residue), namedNamespaces)]
-	message := fmt.Sprintf("%d copies are left on the member, in %s", copies, strings.Join(named, ", "))
+	message := "Copies are left on the member, in the namespaces " + strings.Join(named, ", ")
 	if rest := len(residue) - len(named); rest > 0 {
-		message += fmt.Sprintf(" and %d more namespaces", rest)
+		message += fmt.Sprintf(" and %d more", rest)
 	}
 	message += "; on the member, kubectl get namespaces -l tmc.kcp.io/managed=true shows them. They are removed if it is registered again"
 	now := metav1.NewTime(c.config.Clock.Now())
