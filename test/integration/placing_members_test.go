@@ -29,21 +29,11 @@ metadata: {name: token, namespace: default, annotations: {kubernetes.io/service-
 type: kubernetes.io/service-account-token
 `)
 	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}, {kind: Secret, name: token}]}"))
+	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}, {kind: Secret, name: token}, {kind: Role, name: admin}]}"))
 	suite.WaitForDeployment(t, tenant, "east", "web", available(1))
-	framework.Eventually(t, "the view to say why the token is not synced", framework.MemberTimeout, func(ctx context.Context) error {
-		status, err := tenant.PlacementStatus(ctx, "web")
-		if err != nil {
-			return err
-		}
-		for _, lost := range status.Status.NotPlaced {
-			if lost.Kind == "Secret" && lost.Name == "token" && lost.Reason == tmcv1alpha1.ReasonNotSyncable {
-				return nil
-			}
-		}
-		return fmt.Errorf("not placed: %+v", status.Status.NotPlaced)
-	})
+	waitForUnplaced(t, tenant, "web", "Secret", "token")
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced)
+	waitForUnplaced(t, tenant, "web", "Role", "admin")
 	secrets, err := suite.MemberClient(t, "east").CoreV1().Secrets(tenant.Namespace("default")).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +41,23 @@ type: kubernetes.io/service-account-token
 	if len(secrets.Items) > 0 {
 		t.Errorf("the member got %d Secrets, want none", len(secrets.Items))
 	}
+}
+
+// waitForUnplaced waits until the view says that something is never synced.
+func waitForUnplaced(t *testing.T, tenant *framework.PlacingTenant, placement, kind, name string) {
+	t.Helper()
+	framework.Eventually(t, "the view to say why "+kind+" "+name+" is not synced", framework.MemberTimeout, func(ctx context.Context) error {
+		status, err := tenant.PlacementStatus(ctx, placement)
+		if err != nil {
+			return err
+		}
+		for _, lost := range status.Status.NotPlaced {
+			if lost.Kind == kind && lost.Name == name && lost.Reason == tmcv1alpha1.ReasonNotSyncable {
+				return nil
+			}
+		}
+		return fmt.Errorf("not placed: %+v", status.Status.NotPlaced)
+	})
 }
 
 func patchRegistration(t *testing.T, tenant *framework.Tenant, name, patch string) {

@@ -51,6 +51,11 @@ func (u upstream) Kind(gr schema.GroupResource) (sync.Kind, bool) {
 	return sync.Kind{GVR: resource.GVR, Claimed: resource.Claimed, Status: resource.Status}, found
 }
 
+func (u upstream) KindName(gr schema.GroupResource) string {
+	resource, _ := u.Resource(gr)
+	return resource.Kind
+}
+
 func (u upstream) Path(ws logicalcluster.Name) string {
 	path, _ := u.Workloads.Path(ws)
 	return path.String()

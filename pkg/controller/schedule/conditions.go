@@ -6,6 +6,7 @@ package schedule
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,7 +60,7 @@ func scheduledVerdict(after *decided) verdict {
 		lost := unplaced[0]
 		return verdict{
 			metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced,
-			fmt.Sprintf("%d selected objects are not placed; %s %s: %s", len(unplaced), lost.Kind, lost.Name, lost.Message),
+			fmt.Sprintf("%d selected objects are not placed; %s", len(unplaced), said(lost)),
 		}
 	case after.outcome.Satisfied && after.unplaced != "":
 		return verdict{metav1.ConditionFalse, tmcv1alpha1.ReasonReplicasNotPlaced, after.unplaced}
@@ -68,6 +69,11 @@ func scheduledVerdict(after *decided) verdict {
 	default:
 		return verdict{metav1.ConditionFalse, orElse(after.outcome.Reason, tmcv1alpha1.ReasonNoClusterFits), after.outcome.Message}
 	}
+}
+
+// said names an object and says why it is not placed. What is no object, but a kind that was asked for, has no name.
+func said(lost tmcv1alpha1.UnplacedObject) string {
+	return strings.TrimSpace(lost.Kind+" "+lost.Name) + ": " + lost.Message
 }
 
 func synchronizedVerdict(p *tmcv1alpha1.Placement, after *decided, progress Progress) verdict {

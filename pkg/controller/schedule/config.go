@@ -52,6 +52,8 @@ type Lending interface {
 type Workloads interface {
 	// Kinds are the resources that can be placed.
 	Kinds() []schema.GroupResource
+	// KindName is the kind of the objects of a resource; empty if the resource is not known.
+	KindName(gr schema.GroupResource) string
 	// InNamespace returns the objects of one resource in a namespace of a workspace. They are not changed.
 	InNamespace(gr schema.GroupResource, ws logicalcluster.Name, namespace string) []*unstructured.Unstructured
 }

@@ -54,7 +54,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 // decideNext decides a Placement and promises it what it needs, after all that were decided before.
 func (c *Controller) decideNext(p *tmcv1alpha1.Placement, before *decided) (after *decided, again time.Duration) {
 	certain := c.config.Certain(keyOf(p).Workspace) // before looking: what is not found must have been read
-	selected := c.selectionOf(p)
+	selected := c.selectionOf(p, certain)
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	after = c.decide(p, before, selected, certain)
@@ -167,7 +167,7 @@ func (c *Controller) unplacedReplicas(p *tmcv1alpha1.Placement, decisions []tmcv
 func nothingSelected(p *tmcv1alpha1.Placement, lost []tmcv1alpha1.UnplacedObject) string {
 	switch {
 	case len(lost) > 0:
-		return fmt.Sprintf("none of the %d selected objects can be placed: %s %s: %s", len(lost), lost[0].Kind, lost[0].Name, lost[0].Message)
+		return fmt.Sprintf("none of the %d selected objects can be placed: %s", len(lost), said(lost[0]))
 	case len(p.Spec.ResourceSelectors) > 0:
 		return "resourceSelectors match no object of the namespace; members are chosen when one appears"
 	default:

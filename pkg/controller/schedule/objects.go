@@ -5,7 +5,9 @@ package schedule
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/kcp-dev/logicalcluster/v3"
@@ -129,11 +131,12 @@ type selection struct {
 }
 
 // selectionOf looks through the namespace of a Placement.
-func (c *Controller) selectionOf(p *tmcv1alpha1.Placement) selection {
+func (c *Controller) selectionOf(p *tmcv1alpha1.Placement, certain bool) selection {
 	var found selection
 	key, own := keyOf(p), newContender(p)
 	ordered := c.contenders(key.Workspace, key.Namespace)
-	for _, gr := range c.config.Workloads.Kinds() {
+	kinds := c.config.Workloads.Kinds()
+	for _, gr := range kinds {
 		for _, object := range c.config.Workloads.InNamespace(gr, key.Workspace, key.Namespace) {
 			if !own.selects(gr, object) || object.GetDeletionTimestamp() != nil {
 				continue
@@ -151,7 +154,35 @@ func (c *Controller) selectionOf(p *tmcv1alpha1.Placement) selection {
 			found.add(gr, object)
 		}
 	}
+	if certain { // a kind may be one that was not read yet
+		c.loseUnknown(&found, p.Spec.ResourceSelectors, kinds)
+	}
 	return found
+}
+
+// loseUnknown tells of selectors by a kind that cannot be placed, such as a misspelt one, or one that is never synced:
+// they select nothing, beside others that do.
+func (c *Controller) loseUnknown(found *selection, selectors []tmcv1alpha1.ResourceSelector, kinds []schema.GroupResource) {
+	for i := range selectors {
+		selector := &selectors[i]
+		group, err := schema.ParseGroupVersion(selector.APIVersion)
+		if selector.Kind == "" || err != nil || slices.ContainsFunc(kinds, func(gr schema.GroupResource) bool {
+			return c.config.Workloads.KindName(gr) == selector.Kind && (selector.APIVersion == "" || gr.Group == group.Group)
+		}) {
+			continue
+		}
+		offered := make([]string, 0, len(kinds))
+		for _, gr := range kinds {
+			if _, _, ok := transform.Syncable(gr, true, nil); ok {
+				offered = append(offered, c.config.Workloads.KindName(gr))
+			}
+		}
+		slices.Sort(offered)
+		found.lost = append(found.lost, tmcv1alpha1.UnplacedObject{
+			APIVersion: selector.APIVersion, Kind: selector.Kind, Name: selector.Name, Reason: tmcv1alpha1.ReasonNotSyncable,
+			Message: fmt.Sprintf("resourceSelectors[%d] names a kind that cannot be placed; %s can", i, strings.Join(offered[:min(len(offered), mostOffered)], ", ")),
+		})
+	}
 }
 
 func (s *selection) add(gr schema.GroupResource, object *unstructured.Unstructured) {
@@ -162,6 +193,9 @@ func (s *selection) add(gr schema.GroupResource, object *unstructured.Unstructur
 	s.workloads = append(s.workloads, workload)
 	s.keys = append(s.keys, workspace.Key{Workspace: logicalcluster.From(object), Namespace: object.GetNamespace(), Name: object.GetName()})
 }
+
+// mostOffered bounds how many kinds a message names.
+const mostOffered = 30
 
 // mostLost bounds how many objects that are not placed are told of.
 const mostLost = 100

@@ -779,6 +779,33 @@ func TestReplicasWithoutAPlaceAreSaid(t *testing.T) {
 	wantDiff(t, "with weights", "Scheduled: 2 members run the workloads", scheduled(all))
 }
 
+// A kind that nobody can place is said, also beside others: it may be misspelt.
+func TestKindsThatCannotBePlacedAreSaid(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "10")
+	w.deploy("web", 1, "1")
+	selecting := func(selectors ...tmcv1alpha1.ResourceSelector) func(*tmcv1alpha1.Placement) {
+		return func(p *tmcv1alpha1.Placement) { p.Spec.ResourceSelectors = selectors }
+	}
+	scheduled := func(at workspace.Key) string {
+		w.c.EnqueueAll()
+		w.settle()
+		c := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
+		return c.Reason + ": " + c.Message
+	}
+	web := tmcv1alpha1.ResourceSelector{Kind: "Deployment"}
+	all := w.place("all", selecting(web, tmcv1alpha1.ResourceSelector{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "admin"}))
+	wantDiff(t, "a kind that is never synced", "WorkloadsNotPlaced: 1 selected objects are not placed; Role admin: resourceSelectors[1] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
+	wantDiff(t, "the others", "east", w.chosen(all))
+	w.change(all, selecting(tmcv1alpha1.ResourceSelector{Kind: "Deploymnet"}, web))
+	wantDiff(t, "a kind that is misspelt", "WorkloadsNotPlaced: 1 selected objects are not placed; Deploymnet: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
+	w.change(all, selecting(tmcv1alpha1.ResourceSelector{APIVersion: "batch/v1", Kind: "Deployment"}))
+	wantDiff(t, "the kind of another group", "NothingSelected: none of the 1 selected objects can be placed: Deployment: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
+	w.change(all, selecting(tmcv1alpha1.ResourceSelector{APIVersion: "apps/v1", Kind: "Deployment"}, tmcv1alpha1.ResourceSelector{Name: "any"}))
+	wantDiff(t, "kinds that can be placed", "Scheduled: 1 member runs the workloads", scheduled(all))
+}
+
 // Weird content makes no panic.
 func TestHostileContent(t *testing.T) {
 	t.Parallel()

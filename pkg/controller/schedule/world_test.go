@@ -364,6 +364,10 @@ func (w *world) Kinds() []schema.GroupResource {
 	return []schema.GroupResource{configmapsGR, deploymentsGR}
 }
 
+func (w *world) KindName(gr schema.GroupResource) string {
+	return map[schema.GroupResource]string{configmapsGR: "ConfigMap", deploymentsGR: "Deployment"}[gr]
+}
+
 func (w *world) InNamespace(gr schema.GroupResource, ws logicalcluster.Name, namespace string) []*unstructured.Unstructured {
 	w.mu.Lock()
 	defer w.mu.Unlock()
