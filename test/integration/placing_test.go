@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -150,4 +151,50 @@ func TestT03DeletionWaitsForHoldsOfOthers(t *testing.T) {
 		}
 		return errors.Join(errors.New("it is there"), err)
 	})
+}
+
+// TestDependenciesFollow: what a workload refers to is there with it, and leaves with it.
+func TestDependenciesFollow(t *testing.T) {
+	t.Parallel()
+	tenant := suite.NewPlacingTenant(t, "deps", []string{"west"})
+	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: blue}\n")
+	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: default}\nstringData: {password: correct-horse}\n")
+	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: unrelated, namespace: default}\nstringData: {password: battery-staple}\n")
+	tenant.Kubectl.Apply(t, strings.Replace(deployment("web", 1), "resources:", "envFrom: [{configMapRef: {name: settings}}, {secretRef: {name: password}}], resources:", 1))
+	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}]}"))
+	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
+	member := suite.MemberClient(t, "west").CoreV1()
+	namespace := tenant.Namespace("default")
+	settings, err := member.ConfigMaps(namespace).Get(t.Context(), "settings", metav1.GetOptions{})
+	if err != nil || settings.Data["color"] != "blue" {
+		t.Fatalf("the ConfigMap on the member: %v, %v", settings, err)
+	}
+	secrets, err := member.Secrets(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(secrets.Items) != 1 || secrets.Items[0].Name != "password" {
+		t.Fatalf("the member has the Secrets %v (%v), want the one that is referred to", names(secrets), err)
+	}
+	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: green}\n")
+	framework.Eventually(t, "the edit to arrive", framework.MemberTimeout, func(ctx context.Context) error {
+		found, err := member.ConfigMaps(namespace).Get(ctx, "settings", metav1.GetOptions{})
+		if err == nil && found.Data["color"] != "green" {
+			err = errors.New("it is " + found.Data["color"])
+		}
+		return err
+	})
+	tenant.Kubectl.MustRun(t, "delete", "deployment", "web", "--timeout=60s")
+	framework.Eventually(t, "what the workload needed to leave", framework.MemberTimeout, func(ctx context.Context) error {
+		left, err := member.Secrets(namespace).List(ctx, metav1.ListOptions{})
+		if err == nil && len(left.Items) > 0 {
+			err = fmt.Errorf("there are the Secrets %v", names(left))
+		}
+		return err
+	})
+}
+
+func names(secrets *corev1.SecretList) []string {
+	var out []string
+	for i := range secrets.Items {
+		out = append(out, secrets.Items[i].Name)
+	}
+	return out
 }
