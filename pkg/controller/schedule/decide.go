@@ -76,7 +76,7 @@ func (c *Controller) known(p *tmcv1alpha1.Placement) *decided {
 	case last.version == p.ResourceVersion:
 		return last
 	default:
-		return &decided{uid: p.UID, stored: p.Status, outcome: last.outcome, rejected: last.rejected, lost: last.lost}
+		return &decided{uid: p.UID, stored: p.Status, outcome: last.outcome, rejected: last.rejected, lost: last.lost, unplaced: last.unplaced}
 	}
 }
 
@@ -130,7 +130,10 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
-	if !held {
+	switch {
+	case after.uncertain:
+		after.unplaced = before.unplaced
+	case !held:
 		after.unplaced = c.unplacedReplicas(p, after.stored.Decisions, selected.workloads)
 	}
 	after.waiting = !after.outcome.Satisfied

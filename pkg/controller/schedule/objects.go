@@ -164,6 +164,9 @@ func (c *Controller) selectionOf(p *tmcv1alpha1.Placement, certain bool) selecti
 // they select nothing, beside others that do.
 func (c *Controller) loseUnknown(found *selection, selectors []tmcv1alpha1.ResourceSelector, kinds []schema.GroupResource) {
 	for i := range selectors {
+		if len(found.lost) >= mostLost {
+			return
+		}
 		selector := &selectors[i]
 		group, err := schema.ParseGroupVersion(selector.APIVersion)
 		if selector.Kind == "" || err != nil || slices.ContainsFunc(kinds, func(gr schema.GroupResource) bool {

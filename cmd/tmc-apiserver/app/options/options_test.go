@@ -106,6 +106,10 @@ func TestValidate(t *testing.T) {
 				"--shutdown-delay-duration", "--start-grace", "--workload-export-name=\"Not_A_Name\"", "--detach-after=1ms is too short", "none of privileged, baseline and restricted", "tracing-config-file", "--secure-port",
 			},
 		},
+		"lease of half a second more": {
+			args: f.operator("--leader-elect-lease-duration=2500ms", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=1s"),
+			want: []string{"--leader-elect-lease-duration=2.5s must be longer, in whole seconds, than --leader-elect-renew-deadline=2s"},
+		},
 		"empty allow list":        {args: f.without("--requestheader-allowed-names"), want: []string{"would trust every certificate"}},
 		"empty name in the list":  {args: f.operator("--shard-user-names=a,"), want: []string{"must not hold an empty name"}},
 		"headers that collide":    {args: f.operator("--requestheader-extra-headers-prefix=X-Fp-"), want: []string{"includes the header X-Fp-User"}},

@@ -180,8 +180,8 @@ func (o CompletedOptions) validateControllers() []error {
 	if !c.LeaderElect {
 		return nil
 	}
-	if c.RetryPeriod <= 0 || c.RenewDeadline <= c.RetryPeriod*12/10 || c.LeaseDuration <= c.RenewDeadline {
-		return []error{fmt.Errorf("--leader-elect-lease-duration=%s must be longer than --leader-elect-renew-deadline=%s, and that longer than 1.2 times --leader-elect-retry-period=%s",
+	if c.RetryPeriod <= 0 || c.RenewDeadline <= c.RetryPeriod*12/10 || c.LeaseDuration.Truncate(time.Second) <= c.RenewDeadline {
+		return []error{fmt.Errorf("--leader-elect-lease-duration=%s must be longer, in whole seconds, than --leader-elect-renew-deadline=%s, and that longer than 1.2 times --leader-elect-retry-period=%s",
 			c.LeaseDuration, c.RenewDeadline, c.RetryPeriod)}
 	}
 	return nil
