@@ -112,6 +112,26 @@ func readSchema(p string) (*unstructured.Unstructured, error) {
 // Provider returns the objects of the provider workspace in the order in which they must be put there: permissions
 // before what they limit, schemas before the export that names them, and the export before the type that binds it.
 func Provider(params Parameters) ([]*unstructured.Unstructured, error) {
+	objects, err := withoutSchemas(params)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*unstructured.Unstructured, 0, len(objects))
+	for _, object := range objects {
+		if object.GetKind() == "APIExport" {
+			schemas, err := exportedSchemas(object)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, schemas...)
+		}
+		all = append(all, object)
+	}
+	return all, nil
+}
+
+// withoutSchemas returns the objects of the provider workspace but for the schemas, in their order.
+func withoutSchemas(params Parameters) ([]*unstructured.Unstructured, error) {
 	paths, err := fs.Glob(files, "provider/*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("listing embedded manifests: %w", err)
@@ -123,16 +143,7 @@ func Provider(params Parameters) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, object := range objects {
-			if object.GetKind() == "APIExport" {
-				schemas, err := exportedSchemas(object)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, schemas...)
-			}
-			all = append(all, object)
-		}
+		all = append(all, objects...)
 	}
 	return all, nil
 }
@@ -215,7 +226,7 @@ func decode(name string, data []byte) ([]*unstructured.Unstructured, error) {
 
 // KubernetesResources returns the resources that the export "kubernetes" offers, and those that it claims.
 func KubernetesResources() (offered, claimed []schema.GroupResource, err error) {
-	objects, err := Provider(Parameters{ProviderWorkspace: "root", ServerUser: "server", TenantGroup: "tenants"})
+	objects, err := withoutSchemas(Parameters{ProviderWorkspace: "root", ServerUser: "server", TenantGroup: "tenants"})
 	if err != nil {
 		return nil, nil, err
 	}

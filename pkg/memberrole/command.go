@@ -10,9 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -85,14 +83,14 @@ func (o *options) manifest() ([]byte, error) {
 		}
 	}
 	var text []byte
-	for _, object := range objects(name, o.namespace, rules) {
+	identity := New(name, o.namespace, rules)
+	for _, object := range []any{identity.Namespace, identity.ServiceAccount, identity.Role, identity.Binding} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		if err != nil {
 			return nil, fmt.Errorf("converting %T: %w", object, err)
 		}
-		delete(content, "spec")
+		delete(content, "spec") // the converter writes these though they are empty
 		delete(content, "status")
-		unstructuredMeta(content)
 		document, err := yaml.Marshal(content)
 		if err != nil {
 			return nil, fmt.Errorf("encoding %T: %w", object, err)
@@ -102,13 +100,6 @@ func (o *options) manifest() ([]byte, error) {
 	return text, nil
 }
 
-// unstructuredMeta removes what the converter writes though it is empty.
-func unstructuredMeta(content map[string]any) {
-	if metadata, ok := content["metadata"].(map[string]any); ok && metadata["creationTimestamp"] == nil {
-		delete(metadata, "creationTimestamp")
-	}
-}
-
 func (o *options) rules() ([]rbacv1.PolicyRule, error) {
 	switch {
 	case o.readOnly && len(o.resources) > 0:
@@ -116,11 +107,7 @@ func (o *options) rules() ([]rbacv1.PolicyRule, error) {
 	case o.readOnly:
 		return Reader(), nil
 	case len(o.resources) == 0:
-		all, err := Placeable()
-		if err != nil {
-			return nil, err
-		}
-		return Syncer(all)
+		return Everything()
 	}
 	named := make([]schema.GroupResource, 0, len(o.resources))
 	for _, each := range o.resources {
@@ -131,22 +118,4 @@ func (o *options) rules() ([]rbacv1.PolicyRule, error) {
 		return nil, fmt.Errorf("--resources: %w", err)
 	}
 	return rules, nil
-}
-
-func objects(name, namespace string, rules []rbacv1.PolicyRule) []any {
-	rbac := func(kind string) metav1.TypeMeta {
-		return metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: kind}
-	}
-	return []any{
-		&corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: namespace}},
-		&corev1.ServiceAccount{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"}, ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
-		},
-		&rbacv1.ClusterRole{TypeMeta: rbac("ClusterRole"), ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules},
-		&rbacv1.ClusterRoleBinding{
-			TypeMeta: rbac("ClusterRoleBinding"), ObjectMeta: metav1.ObjectMeta{Name: name},
-			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}},
-		},
-	}
 }

@@ -19,11 +19,7 @@ import (
 // all is the role for everything that is placeable.
 func all(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
-	placeable, err := Placeable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := Syncer(placeable)
+	rules, err := Everything()
 	if err != nil {
 		t.Fatal(err)
 	}

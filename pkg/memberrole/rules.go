@@ -75,6 +75,15 @@ func Syncer(resources []schema.GroupResource) ([]rbacv1.PolicyRule, error) {
 	return append(rules, copies...), nil
 }
 
+// Everything is Syncer of everything that is placeable.
+func Everything() ([]rbacv1.PolicyRule, error) {
+	placeable, err := Placeable()
+	if err != nil {
+		return nil, err
+	}
+	return Syncer(placeable)
+}
+
 func capacityRule() rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{corev1.GroupName}, Resources: []string{"nodes", "pods"}, Verbs: []string{"list", "watch"}}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,13 +20,11 @@ import (
 
 const (
 	// IdentityNamespace is the namespace of the identities on every member that TMC gets.
-	IdentityNamespace = "tmc-system"
-	// ReaderNamespace is IdentityNamespace.
-	ReaderNamespace = IdentityNamespace
+	IdentityNamespace = memberrole.DefaultNamespace
 	// ReaderName is the name of the identity with which TMC can look and do nothing.
-	ReaderName = "tmc-reader"
+	ReaderName = memberrole.DefaultReaderName
 	// SyncerName is the name of the identity with which TMC can also run workloads.
-	SyncerName    = "tmc-syncer"
+	SyncerName    = memberrole.DefaultSyncerName
 	tokenLifetime = 365 * 24 * time.Hour
 )
 
@@ -40,11 +37,7 @@ func (e *Environment) ReaderKubeconfig(ctx context.Context, member string) ([]by
 // SyncerKubeconfig makes an identity on the member that can do what TMC does there and nothing else, and returns a
 // kubeconfig with a token for it.
 func (e *Environment) SyncerKubeconfig(ctx context.Context, member string) ([]byte, error) {
-	placeable, err := memberrole.Placeable()
-	if err != nil {
-		return nil, err
-	}
-	rules, err := memberrole.Syncer(placeable)
+	rules, err := memberrole.Everything()
 	if err != nil {
 		return nil, err
 	}
@@ -77,16 +70,12 @@ func (e *Environment) identityKubeconfig(ctx context.Context, member, name strin
 
 // ensureIdentity makes a ServiceAccount with a ClusterRole, all of the same name.
 func ensureIdentity(ctx context.Context, client kubernetes.Interface, name string, rules []rbacv1.PolicyRule) error {
-	meta := metav1.ObjectMeta{Name: name}
+	identity := memberrole.New(name, IdentityNamespace, rules)
 	create := metav1.CreateOptions{FieldManager: fieldManager}
-	_, nsErr := client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: IdentityNamespace}}, create)
-	_, saErr := client.CoreV1().ServiceAccounts(IdentityNamespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, create)
-	_, roleErr := client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, create)
-	_, bindingErr := client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: IdentityNamespace, Name: name}},
-	}, create)
+	_, nsErr := client.CoreV1().Namespaces().Create(ctx, identity.Namespace, create)
+	_, saErr := client.CoreV1().ServiceAccounts(IdentityNamespace).Create(ctx, identity.ServiceAccount, create)
+	_, roleErr := client.RbacV1().ClusterRoles().Create(ctx, identity.Role, create)
+	_, bindingErr := client.RbacV1().ClusterRoleBindings().Create(ctx, identity.Binding, create)
 	var errs []error
 	for _, err := range []error{nsErr, saErr, roleErr, bindingErr} {
 		if !apierrors.IsAlreadyExists(err) {

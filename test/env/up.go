@@ -223,7 +223,7 @@ func (e *Environment) launchAll(ctx context.Context, launches []launch) error {
 	return group.Wait()
 }
 
-// startMembers starts the members, as many at once as there are processors but for one that kcp needs: an API server
+// startMembers starts the members, three at once or as many as there are processors beside one for kcp: an API server
 // gives up if it cannot make its own roles within half a minute.
 func (e *Environment) startMembers(ctx context.Context, bin string) error {
 	group, ctx := errgroup.WithContext(ctx)

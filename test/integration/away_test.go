@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -81,11 +80,7 @@ func (a *absence) whileAway(t *testing.T) {
 	suite.WaitForNoDeployment(t, a.PlacingTenant, "west", a.doomed)
 	suite.WaitForDeployment(t, a.PlacingTenant, "west", a.edited, secondImage)
 	suite.WaitForDeployment(t, a.PlacingTenant, "west", a.fresh, available(1))
-	framework.Eventually(t, "the view to say what is not certain", framework.MemberTimeout, func(ctx context.Context) error {
-		view, err := a.PlacementStatus(ctx, "all")
-		if err != nil {
-			return err
-		}
+	a.WaitForView(t, "all", "what is not certain", func(view *tmcv1alpha1.PlacementStatus) error {
 		row, err := copyOf(view, awayMember, "Deployment", a.edited)
 		if err == nil && (row.Synced != metav1.ConditionUnknown || row.Reason != tmcv1alpha1.ReasonMemberUnreachable) {
 			err = fmt.Errorf("the row is %+v", row)
@@ -117,18 +112,7 @@ func (a *absence) forceDetach(t *testing.T) {
 	if took := time.Since(began); took > framework.DetachAfter {
 		t.Errorf("the forced deletion took %s, as long as another", took)
 	}
-	framework.Eventually(t, "an event to say where the copy is left", framework.MemberTimeout, func(ctx context.Context) error {
-		events, err := a.Upstream.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + a.forced})
-		if err != nil {
-			return err
-		}
-		for i := range events.Items {
-			if e := &events.Items[i]; e.Reason == tmcv1alpha1.ReasonDetachPending && strings.Contains(e.Message, awayMember) {
-				return nil
-			}
-		}
-		return fmt.Errorf("there are %d events", len(events.Items))
-	})
+	a.WaitForWarning(t, a.forced, tmcv1alpha1.ReasonDetachPending, awayMember)
 }
 
 func secondImage(d *appsv1.Deployment) error {

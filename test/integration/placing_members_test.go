@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -47,11 +46,7 @@ type: kubernetes.io/service-account-token
 // waitForUnplaced waits until the view says that something is never synced.
 func waitForUnplaced(t *testing.T, tenant *framework.PlacingTenant, placement, kind, name string) {
 	t.Helper()
-	framework.Eventually(t, "the view to say why "+kind+" "+name+" is not synced", framework.MemberTimeout, func(ctx context.Context) error {
-		status, err := tenant.PlacementStatus(ctx, placement)
-		if err != nil {
-			return err
-		}
+	tenant.WaitForView(t, placement, "why "+kind+" "+name+" is not synced", func(status *tmcv1alpha1.PlacementStatus) error {
 		for _, lost := range status.Status.NotPlaced {
 			if lost.Kind == kind && lost.Name == name && lost.Reason == tmcv1alpha1.ReasonNotSyncable {
 				return nil
@@ -109,11 +104,7 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 // waitForRejection waits until the view says why a member was not chosen.
 func waitForRejection(t *testing.T, tenant *framework.PlacingTenant, placement, member, reason, message string) {
 	t.Helper()
-	framework.Eventually(t, "the view of "+placement+" to say why "+member+" was not chosen", framework.MemberTimeout, func(ctx context.Context) error {
-		status, err := tenant.PlacementStatus(ctx, placement)
-		if err != nil {
-			return err
-		}
+	tenant.WaitForView(t, placement, "why "+member+" was not chosen", func(status *tmcv1alpha1.PlacementStatus) error {
 		for _, rejected := range status.Status.NotChosen {
 			if rejected.ClusterName == member && rejected.Reason == reason && strings.Contains(rejected.Message, message) {
 				return nil
@@ -258,25 +249,17 @@ func TestT13MemberThatLacksARightIsPassedOver(t *testing.T) {
 // grantSyncing lets an identity of a member do what syncing needs.
 func grantSyncing(t *testing.T, member, name string) {
 	t.Helper()
-	placeable, err := memberrole.Placeable()
+	rules, err := memberrole.Everything()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, err := memberrole.Syncer(placeable)
-	if err != nil {
-		t.Fatal(err)
-	}
+	granted := memberrole.New("granted-"+name, env.IdentityNamespace, rules)
+	granted.Binding.Subjects[0].Name = name
 	client := suite.MemberClient(t, member).RbacV1()
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "granted-" + name}, Rules: rules}
-	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: role.ObjectMeta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: env.IdentityNamespace, Name: name}},
-	}
-	if _, err := client.ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+	if _, err := client.ClusterRoles().Create(t.Context(), granted.Role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+	if _, err := client.ClusterRoleBindings().Create(t.Context(), granted.Binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,11 +71,7 @@ func (r refusals) place(t *testing.T, name, kind string) {
 // refused waits until the view says that east refused, and checks that it says so everywhere, and that west is well.
 func (r refusals) refused(t *testing.T, kind, name, reason, message string) {
 	t.Helper()
-	framework.Eventually(t, "the view to say that east refused "+name, framework.MemberTimeout, func(ctx context.Context) error {
-		view, err := r.PlacementStatus(ctx, name)
-		if err != nil {
-			return err
-		}
+	r.WaitForView(t, name, "that east refused it", func(view *tmcv1alpha1.PlacementStatus) error {
 		east, err := copyOf(view, r.Members["east"], kind, name)
 		if err != nil {
 			return err
@@ -100,18 +96,7 @@ func (r refusals) refused(t *testing.T, kind, name, reason, message string) {
 		}
 		return nil
 	})
-	framework.Eventually(t, "an event to say it", framework.MemberTimeout, func(ctx context.Context) error {
-		events, err := r.Upstream.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
-		if err != nil {
-			return err
-		}
-		for i := range events.Items {
-			if e := &events.Items[i]; e.Type == corev1.EventTypeWarning && e.Reason == reason && strings.Contains(e.Message, message) {
-				return nil
-			}
-		}
-		return fmt.Errorf("there are %d events", len(events.Items))
-	})
+	r.WaitForWarning(t, name, reason, message)
 	r.unaffected(t)
 }
 

@@ -161,11 +161,7 @@ func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
 	}
 	tenant.Kubectl.Apply(t, deployment("taken", 1))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
-	framework.Eventually(t, "the view to say which object collides", framework.MemberTimeout, func(ctx context.Context) error {
-		view, err := tenant.PlacementStatus(ctx, "web")
-		if err != nil {
-			return err
-		}
+	tenant.WaitForView(t, "web", "which object collides", func(view *tmcv1alpha1.PlacementStatus) error {
 		row, err := copyOf(view, tenant.Members["west"], "Deployment", "taken")
 		if err == nil && row.Reason != tmcv1alpha1.ReasonCollision {
 			err = fmt.Errorf("the row is %+v", row)

@@ -124,9 +124,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		return engine.Result{}, nil
 	case copies == 0 && certain:
 	case c.givesUp(registration, certain):
-		if copies > 0 {
-			c.tellResidue(ctx, key, registration, copies)
-		}
+		c.tellResidue(ctx, key, registration, copies)
 	default:
 		return engine.Result{After: checkInterval}, nil
 	}

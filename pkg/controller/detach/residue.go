@@ -9,20 +9,16 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/event"
 	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-const (
-	// eventSource is the component that events name.
-	eventSource = "tmc-apiserver"
-	// namedNamespaces is how many namespaces an event names; an event holds 1,024 bytes of message.
-	namedNamespaces = 10
-)
+// namedNamespaces is how many namespaces an event names: what an event says is short.
+const namedNamespaces = 10
 
 // tellResidue says what is left behind on a member that is let go: the registration is gone after that, and so is
 // whoever could be asked. An event that the workspace does not take is lost: the log says the same.
@@ -38,18 +34,12 @@ func (c *Controller) tellResidue(ctx context.Context, key workspace.Key, registr
 		message += fmt.Sprintf(" and %d more", rest)
 	}
 	message += "; on the member, kubectl get namespaces -l tmc.kcp.io/managed=true shows them. They are removed if it is registered again"
-	now := metav1.NewTime(c.config.Clock.Now())
-	event := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "residue-" + string(registration.UID)},
-		InvolvedObject: corev1.ObjectReference{
-			APIVersion: tmcv1alpha1.SchemeGroupVersion().String(), Kind: "ClusterRegistration",
-			Name: registration.Name, UID: registration.UID, ResourceVersion: registration.ResourceVersion,
-		},
-		Reason: tmcv1alpha1.ReasonDetachPending, Message: message, Type: corev1.EventTypeWarning,
-		Source: corev1.EventSource{Component: eventSource}, ReportingController: "tmc.kcp.io/" + eventSource,
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	about := corev1.ObjectReference{
+		APIVersion: tmcv1alpha1.SchemeGroupVersion().String(), Kind: "ClusterRegistration",
+		Name: registration.Name, UID: registration.UID, ResourceVersion: registration.ResourceVersion,
 	}
-	if err := c.config.Events.CreateEvent(ctx, key.Workspace, event); err != nil {
-		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Member, key, logkey.Reason, event.Reason, "err", err)
+	warning := event.Warning(about, "residue-"+string(registration.UID), tmcv1alpha1.ReasonDetachPending, message, c.config.Clock.Now())
+	if err := c.config.Events.CreateEvent(ctx, key.Workspace, warning); err != nil {
+		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Member, key, logkey.Reason, warning.Reason, "err", err)
 	}
 }

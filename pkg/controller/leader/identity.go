@@ -31,7 +31,8 @@ const (
 type Identity struct {
 	// Name is written to the lease.
 	Name string
-	// place proves that every earlier process with the name is dead. Nil for a random name.
+	// place proves that every earlier process with the name is dead. Nothing closes it before this one ends: it may be
+	// writing until then. Nil for a random name.
 	place *net.UnixConn
 }
 
@@ -60,14 +61,6 @@ func ClaimIdentity(scope string) (*Identity, error) {
 		}
 	}
 	return &Identity{Name: hostname + "_" + string(uuid.NewUUID())}, nil
-}
-
-// Close gives the identity up. A server never does before it ends: it may be writing until then.
-func (i *Identity) Close() error {
-	if i.place == nil {
-		return nil
-	}
-	return i.place.Close()
 }
 
 // bootAndNetwork tells running kernels and their network namespaces apart: a place is taken in one of these.

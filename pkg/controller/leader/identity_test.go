@@ -70,7 +70,9 @@ func claim(t *testing.T, scope string) *Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = identity.Close() })
+	if identity.place != nil {
+		t.Cleanup(func() { _ = identity.place.Close() })
+	}
 	return identity
 }
 

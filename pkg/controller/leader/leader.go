@@ -42,7 +42,7 @@ type Config struct {
 	HTTPClient *http.Client
 	// Namespace and Name are those of the Lease.
 	Namespace, Name string
-	// Identity tells the replicas apart. It must stay claimed for as long as anything of this process may write.
+	// Identity tells the replicas apart.
 	Identity *Identity
 	// LeaseDuration, RenewDeadline and RetryPeriod take the defaults if zero. Of LeaseDuration whole seconds count.
 	LeaseDuration, RenewDeadline, RetryPeriod time.Duration

@@ -152,8 +152,7 @@ func (c *Controller) unplacedReplicas(p *tmcv1alpha1.Placement, decisions []tmcv
 		if !placement.Divisible(workload.Resource) {
 			continue
 		}
-		shares := placement.Divide(workload.Replicas, rs, targets, placement.DivideKey(keyOf(p).String(), workload.Resource, workload.Name))
-		unplaced := placement.Unplaced(workload.Replicas, rs, shares)
+		unplaced := placement.Unplaced(workload.Replicas, rs, divide(p, targets, workload.Resource, workload.Name, workload.Replicas))
 		if unplaced == 0 {
 			continue
 		}
@@ -205,7 +204,7 @@ func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected 
 		if workload.Replicas == 0 || len(workload.Requests) == 0 {
 			continue
 		}
-		shares := placement.Divide(workload.Replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(key.String(), workload.Resource, workload.Name))
+		shares := divide(p, targets, workload.Resource, workload.Name, workload.Replicas)
 		for _, target := range targets {
 			member, found := c.roster.find(key.Workspace, target.Name)
 			if !found {
@@ -254,9 +253,12 @@ func (c *Controller) targets(key workspace.Key, decisions []tmcv1alpha1.Placemen
 
 // Divide says how many replicas of a workload each active member of a Placement runs.
 func (c *Controller) Divide(p *tmcv1alpha1.Placement, gr schema.GroupResource, name string, replicas int32) map[string]int32 {
-	key := keyOf(p)
-	targets := c.targets(key, c.Decisions(p))
-	return placement.Divide(replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(key.String(), gr, name))
+	return divide(p, c.targets(keyOf(p), c.Decisions(p)), gr, name, replicas)
+}
+
+// divide shares the replicas of a workload of a Placement out among targets.
+func divide(p *tmcv1alpha1.Placement, targets []placement.Target, gr schema.GroupResource, name string, replicas int32) map[string]int32 {
+	return placement.Divide(replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(keyOf(p).String(), gr, name))
 }
 
 func (c *Controller) write(ctx context.Context, key workspace.Key, p *tmcv1alpha1.Placement, after *decided) error {

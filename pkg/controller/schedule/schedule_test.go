@@ -745,6 +745,14 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// scheduled settles, and returns what the condition Scheduled of a Placement says.
+func (w *world) scheduled(at workspace.Key) string {
+	w.c.EnqueueAll() // an object that changes is looked at only after a while
+	w.settle()
+	c := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
+	return c.Reason + ": " + c.Message
+}
+
 func TestReplicasWithoutAPlaceAreSaid(t *testing.T) {
 	t.Parallel()
 	w := stepped(t)
@@ -759,24 +767,18 @@ func TestReplicasWithoutAPlaceAreSaid(t *testing.T) {
 			}
 		}
 	}
-	scheduled := func(at workspace.Key) string {
-		w.c.EnqueueAll() // an object that changes is looked at only after a while
-		w.settle()
-		c := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
-		return c.Reason + ": " + c.Message
-	}
 	all := w.place("all", weights(1, new(int32(3))))
 	const why = "by replicaScheduling.weights every chosen member has the weight 0 or runs its maxReplicas; raise these, or choose more members"
-	wantDiff(t, "with bounds", "ReplicasNotPlaced: 4 of 10 replicas of Deployment web have no place: "+why, scheduled(all))
+	wantDiff(t, "with bounds", "ReplicasNotPlaced: 4 of 10 replicas of Deployment web have no place: "+why, w.scheduled(all))
 	wantDiff(t, "ready", "False ReplicasNotPlaced", w.condition(all, tmcv1alpha1.ConditionReady))
 	w.change(all, weights(0, nil))
-	wantDiff(t, "without weights", "ReplicasNotPlaced: 10 of 10 replicas of Deployment web have no place: "+why+"; what runs stays as it is", scheduled(all))
+	wantDiff(t, "without weights", "ReplicasNotPlaced: 10 of 10 replicas of Deployment web have no place: "+why+"; what runs stays as it is", w.scheduled(all))
 	wantDiff(t, "decisions", "east west", w.chosen(all))
 	w.deploy("web", 0, "1")
-	wantDiff(t, "scaled to 0", "Scheduled: 2 members run the workloads", scheduled(all))
+	wantDiff(t, "scaled to 0", "Scheduled: 2 members run the workloads", w.scheduled(all))
 	w.deploy("web", 10, "1")
 	w.change(all, weights(1, nil))
-	wantDiff(t, "with weights", "Scheduled: 2 members run the workloads", scheduled(all))
+	wantDiff(t, "with weights", "Scheduled: 2 members run the workloads", w.scheduled(all))
 }
 
 // A kind that nobody can place is said, also beside others: it may be misspelt.
@@ -785,25 +787,19 @@ func TestKindsThatCannotBePlacedAreSaid(t *testing.T) {
 	w := stepped(t)
 	w.join("east", "10")
 	w.deploy("web", 1, "1")
-	selecting := func(selectors ...tmcv1alpha1.ResourceSelector) func(*tmcv1alpha1.Placement) {
-		return func(p *tmcv1alpha1.Placement) { p.Spec.ResourceSelectors = selectors }
-	}
-	scheduled := func(at workspace.Key) string {
-		w.c.EnqueueAll()
-		w.settle()
-		c := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
-		return c.Reason + ": " + c.Message
+	selectors := func(all ...tmcv1alpha1.ResourceSelector) func(*tmcv1alpha1.Placement) {
+		return func(p *tmcv1alpha1.Placement) { p.Spec.ResourceSelectors = all }
 	}
 	web := tmcv1alpha1.ResourceSelector{Kind: "Deployment"}
-	all := w.place("all", selecting(web, tmcv1alpha1.ResourceSelector{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "admin"}))
-	wantDiff(t, "a kind that is never synced", "WorkloadsNotPlaced: 1 selected objects are not placed; Role admin: resourceSelectors[1] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
+	all := w.place("all", selectors(web, tmcv1alpha1.ResourceSelector{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role", Name: "admin"}))
+	wantDiff(t, "a kind that is never synced", "WorkloadsNotPlaced: 1 selected objects are not placed; Role admin: resourceSelectors[1] names a kind that cannot be placed; ConfigMap, Deployment can", w.scheduled(all))
 	wantDiff(t, "the others", "east", w.chosen(all))
-	w.change(all, selecting(tmcv1alpha1.ResourceSelector{Kind: "Deploymnet"}, web))
-	wantDiff(t, "a kind that is misspelt", "WorkloadsNotPlaced: 1 selected objects are not placed; Deploymnet: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
-	w.change(all, selecting(tmcv1alpha1.ResourceSelector{APIVersion: "batch/v1", Kind: "Deployment"}))
-	wantDiff(t, "the kind of another group", "NothingSelected: none of the 1 selected objects can be placed: Deployment: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", scheduled(all))
-	w.change(all, selecting(tmcv1alpha1.ResourceSelector{APIVersion: "apps/v1", Kind: "Deployment"}, tmcv1alpha1.ResourceSelector{Name: "any"}))
-	wantDiff(t, "kinds that can be placed", "Scheduled: 1 member runs the workloads", scheduled(all))
+	w.change(all, selectors(tmcv1alpha1.ResourceSelector{Kind: "Deploymnet"}, web))
+	wantDiff(t, "a kind that is misspelt", "WorkloadsNotPlaced: 1 selected objects are not placed; Deploymnet: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", w.scheduled(all))
+	w.change(all, selectors(tmcv1alpha1.ResourceSelector{APIVersion: "batch/v1", Kind: "Deployment"}))
+	wantDiff(t, "the kind of another group", "NothingSelected: none of the 1 selected objects can be placed: Deployment: resourceSelectors[0] names a kind that cannot be placed; ConfigMap, Deployment can", w.scheduled(all))
+	w.change(all, selectors(tmcv1alpha1.ResourceSelector{APIVersion: "apps/v1", Kind: "Deployment"}, tmcv1alpha1.ResourceSelector{Name: "any"}))
+	wantDiff(t, "kinds that can be placed", "Scheduled: 1 member runs the workloads", w.scheduled(all))
 }
 
 // Weird content makes no panic.

@@ -168,8 +168,10 @@ func (c *Controller) On(member workspace.Key) (copies int, certain bool) {
 // Residue names the namespaces on a member that have copies, as far as is known, and how many each has.
 func (c *Controller) Residue(member workspace.Key) []string {
 	counts := map[string]int{}
-	for _, object := range c.states.on(member) {
-		counts[transform.NamespaceName(object.Workspace, object.Namespace)]++
+	for key := range c.states.copiesOn(member) {
+		if key.Resource != namespaces().GroupResource() {
+			counts[transform.NamespaceName(key.Object.Workspace, key.Object.Namespace)]++
+		}
 	}
 	residue := make([]string, 0, len(counts))
 	for _, namespace := range slices.Sorted(maps.Keys(counts)) {

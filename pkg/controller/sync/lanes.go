@@ -141,20 +141,15 @@ func (l *lanes) next(member workspace.Key, at *lane) bool {
 		return false
 	}
 	defer at.queue.Done(key)
+	may := l.ctx.Err() == nil && l.may()
 	at.mu.Lock()
 	t, waits := at.waiting[key]
 	delete(at.waiting, key)
-	if waits {
+	if waits && may {
 		at.busy[key] = t.hash
 	}
 	at.mu.Unlock()
-	if !waits || l.ctx.Err() != nil {
-		return true
-	}
-	if !l.may() {
-		at.mu.Lock()
-		delete(at.busy, key)
-		at.mu.Unlock()
+	if !waits || !may {
 		return true
 	}
 	live, err := l.do(l.ctx, member, key, t)

@@ -177,14 +177,19 @@ func (s *states) countOn(member workspace.Key) int {
 	return s.counts[member]
 }
 
-// on returns the objects that a member has copies of. It looks through all: for what is rare.
-func (s *states) on(member workspace.Key) []workspace.Key {
+// copiesOn returns the objects that a member has copies of, and namespaces. It looks through all: for what is rare.
+func (s *states) copiesOn(member workspace.Key) sets.Set[Key] {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var found []workspace.Key
+	return s.locatedOn(member)
+}
+
+// locatedOn is copiesOn for those who hold the lock.
+func (s *states) locatedOn(member workspace.Key) sets.Set[Key] {
+	found := sets.Set[Key]{}
 	for key, members := range s.located {
-		if _, there := members[member]; there && key.Resource != namespaces().GroupResource() {
-			found = append(found, key.Object)
+		if _, there := members[member]; there {
+			found.Insert(key)
 		}
 	}
 	return found
@@ -321,12 +326,7 @@ func (s *states) placedIn(placement workspace.Key) []Key {
 func (s *states) onMember(member workspace.Key) []Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	found := sets.Set[Key]{}
-	for key, members := range s.located {
-		if _, there := members[member]; there {
-			found.Insert(key)
-		}
-	}
+	found := s.locatedOn(member)
 	for key, rows := range s.rows {
 		if slices.ContainsFunc(rows, func(r Row) bool { return r.Member == member }) {
 			found.Insert(key)

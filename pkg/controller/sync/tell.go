@@ -14,13 +14,10 @@ import (
 	"k8s.io/klog/v2"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/controller/event"
 	"github.com/kcp-dev/tmc/pkg/logkey"
-	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
-
-// eventSource is the component that events name.
-const eventSource = "tmc-apiserver"
 
 // tell sends an event for each problem that is new.
 func (p *pass) tell(ctx context.Context) {
@@ -43,19 +40,14 @@ func (p *pass) tell(ctx context.Context) {
 
 // event sends a warning about the object into its workspace. One that cannot be sent is lost: the view says the same.
 func (p *pass) event(ctx context.Context, reason, message string) {
-	now := metav1.NewTime(p.c.config.Clock.Now())
+	now := p.c.config.Clock.Now()
 	sum := sha256.Sum256([]byte(string(p.upstream.GetUID()) + "\x00" + reason + "\x00" + message + "\x00" + now.String()))
-	event := &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.ws().Namespace, Name: p.eventName(hex.EncodeToString(sum[:8]))},
-		InvolvedObject: corev1.ObjectReference{
-			APIVersion: p.upstream.GetAPIVersion(), Kind: p.upstream.GetKind(), Namespace: p.ws().Namespace,
-			Name: p.ws().Name, UID: p.upstream.GetUID(), ResourceVersion: p.upstream.GetResourceVersion(),
-		},
-		Reason: reason, Message: transform.PrintableMessage(message, 1000), Type: corev1.EventTypeWarning,
-		Source: corev1.EventSource{Component: eventSource}, ReportingController: "tmc.kcp.io/" + eventSource,
-		FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	about := corev1.ObjectReference{
+		APIVersion: p.upstream.GetAPIVersion(), Kind: p.upstream.GetKind(), Namespace: p.ws().Namespace,
+		Name: p.ws().Name, UID: p.upstream.GetUID(), ResourceVersion: p.upstream.GetResourceVersion(),
 	}
-	if err := p.c.config.Upstream.CreateEvent(ctx, p.ws().Workspace, event); err != nil {
+	warning := event.Warning(about, p.eventName(hex.EncodeToString(sum[:8])), reason, message, now)
+	if err := p.c.config.Upstream.CreateEvent(ctx, p.ws().Workspace, warning); err != nil {
 		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Object, p.key, logkey.Reason, reason, "err", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kcp-dev/logicalcluster/v3"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -162,6 +163,35 @@ func (p *PlacingTenant) WaitForPlacement(t testing.TB, name, condition string, s
 		return nil
 	})
 	return found
+}
+
+// WaitForView waits until the PlacementStatus of a Placement of the namespace default passes a check.
+func (p *PlacingTenant) WaitForView(t testing.TB, name, what string, check func(*tmcv1alpha1.PlacementStatus) error) {
+	t.Helper()
+	Eventually(t, "the view of "+name+" to say "+what, MemberTimeout, func(ctx context.Context) error {
+		view, err := p.PlacementStatus(ctx, name)
+		if err != nil {
+			return err
+		}
+		return check(view)
+	})
+}
+
+// WaitForWarning waits for an event of the namespace default that warns about an object.
+func (p *PlacingTenant) WaitForWarning(t testing.TB, name, reason, message string) {
+	t.Helper()
+	Eventually(t, "an event that warns about "+name, MemberTimeout, func(ctx context.Context) error {
+		events, err := p.Upstream.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+		if err != nil {
+			return err
+		}
+		for i := range events.Items {
+			if e := &events.Items[i]; e.Type == corev1.EventTypeWarning && e.Reason == reason && strings.Contains(e.Message, message) {
+				return nil
+			}
+		}
+		return fmt.Errorf("there are %d events", len(events.Items))
+	})
 }
 
 // Explain says what the view tells about every Placement of the namespace default, for messages.
