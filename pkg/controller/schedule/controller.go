@@ -255,14 +255,24 @@ func (c *Controller) PlacementOf(gr schema.GroupResource, object *unstructured.U
 	return first, first != nil
 }
 
-// Decisions returns the members of a Placement as they are written. The result is shared and must not be changed.
+// Decisions returns the members of a Placement as they are written, now: whoever asks may hold an older version of the
+// Placement. The result is shared and must not be changed.
 func (c *Controller) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision {
+	key := keyOf(p)
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if known, found := c.decided[keyOf(p)]; found && known.uid == p.UID && known.version == p.ResourceVersion {
+	known, found := c.decided[key]
+	c.mu.RUnlock()
+	// In this order: what was decided is never based on a newer version than the one that is found after it. The other way
+	// round a version from before the decision would be compared with what replaced the decision once it was read back, and
+	// nobody would be told again.
+	now, exists := c.config.Placements.Find(key)
+	if !exists || now.UID != p.UID {
+		now = p
+	}
+	if found && known.uid == now.UID && known.version == now.ResourceVersion {
 		return known.stored.Decisions // written by us, and not read back yet
 	}
-	return p.Status.Decisions
+	return now.Status.Decisions
 }
 
 // Explanation is why a Placement has the members that it has.

@@ -88,6 +88,24 @@ func TestDecisionCountsBeforeItIsReadBack(t *testing.T) {
 	wantDiff(t, "decisions of another", 0, len(w.c.Decisions(other)))
 }
 
+// FLT-14: who looked the Placement up before the decision, and asks for the decision after it was read back, is told it
+// all the same: nobody will be told again.
+func TestDecisionIsToldToWhoHoldsAnOlderVersion(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "8")
+	w.deploy("web", 1, "1")
+	all := w.place("all", nil)
+	older, _ := w.c.PlacementOf(deploymentsGR, w.objects[deploymentsGR][key("web")])
+	w.reconcile(all)
+	told := w.decisions[all]
+	w.reconcile(all) // as it was read back
+	wantDiff(t, "stored", "east", w.chosen(all))
+	wantDiff(t, "told again", told, w.decisions[all])
+	wantDiff(t, "decisions", 1, len(w.c.Decisions(older)))
+	wantDiff(t, "replicas", map[string]int32{"east": 3}, w.c.Divide(older, deploymentsGR, "web", 3))
+}
+
 // Any number of Placements that race for room for some get exactly that room.
 func TestRacesGetExactlyTheRoomThereIs(t *testing.T) {
 	t.Parallel()
