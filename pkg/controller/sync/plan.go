@@ -208,7 +208,7 @@ func (p *pass) planDependencies() {
 			reach[member] = p.nameOf(member)
 		}
 	}
-	needs := needsOf(p.key, transform.Dependencies(p.upstream))
+	needs := p.c.needs(p.key, p.upstream)
 	if len(reach) == 0 {
 		needs = nil
 	}
