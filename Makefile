@@ -14,6 +14,12 @@ UNIT     := ./apis/... ./cmd/... ./openapi/... ./pkg/... ./test/env/... ./tools/
 COVERDIR := $(CURDIR)/bin/coverage
 FUZZTIME ?= 30s
 COVERMIN ?= 90
+ROUNDS   ?= 1
+
+# The test that kills the server before and after each of its writes is a target of its own.
+CRASHES  := ^TestFLT14
+# Tests are short and the machines that run them are slow, while memory is there: collect garbage less often.
+TESTENV  := GOGC=300
 
 # What is generated, for verify.
 GENERATED := 'apis/**/zz_generated*' apis/manifests openapi docs/reference
@@ -48,12 +54,16 @@ test: ## Unit and integration tests, with the coverage of both merged.
 .PHONY: test-unit
 test-unit: ## Unit tests, with the race detector. Four packages at once, whatever the processors: many tests wait for clocks.
 	rm -rf $(COVERDIR)/unit && mkdir -p $(COVERDIR)/unit
-	go test -p 4 -race -cover -covermode=atomic $(UNIT) -args -test.gocoverdir=$(COVERDIR)/unit
+	$(TESTENV) go test -p 4 -race -vet=off -ldflags='-s -w' -cover -covermode=atomic $(UNIT) -args -test.gocoverdir=$(COVERDIR)/unit
 
 .PHONY: test-integration
 test-integration: ## Integration tests against real kcp and real members, the server built with coverage counters.
 	rm -rf $(COVERDIR)/integration && mkdir -p $(COVERDIR)/integration
-	TMC_COVERDIR=$(COVERDIR)/integration go test -count=1 -timeout=30m -parallel=6 ./test/integration/...
+	$(TESTENV) TMC_COVERDIR=$(COVERDIR)/integration go test -count=1 -timeout=30m -parallel=6 -skip='$(CRASHES)' ./test/integration/...
+
+.PHONY: test-crash
+test-crash: ## Kill the server at every step of sync, ROUNDS (1) times each, and see what the next one makes of it: two minutes a round.
+	TMC_CRASH_ROUNDS=$(ROUNDS) $(TESTENV) go test -count=1 -timeout=$$((15 + 5 * $(ROUNDS)))m -run='$(CRASHES)' ./test/integration/...
 
 .PHONY: cover
 cover: ## Print the coverage of the last test runs (less than COVERMIN, 90, is an error).

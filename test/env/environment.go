@@ -43,6 +43,8 @@ type Environment struct {
 
 	outMu sync.Mutex
 	out   io.Writer
+
+	lateMu sync.Mutex // held while a member is started
 }
 
 // Member is one member cluster.

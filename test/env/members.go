@@ -5,9 +5,11 @@ package env
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -110,9 +112,9 @@ func (p memberPlan) nodes(member string) []*corev1.Node {
 	return nodes
 }
 
-func (l layout) memberSpec(m memberState, bin string) proc.Spec {
+func (l layout) memberSpec(s *state, m memberState) proc.Spec {
 	return proc.Spec{
-		Name: processMember + m.Name, Path: filepath.Join(bin, "member"),
+		Name: processMember + m.Name, Path: filepath.Join(s.MemberBin, "member"),
 		Env: []string{"KWOK_WORKDIR=" + l.memberDir(m.Name)}, // a kwok.yaml of the user must not change the cluster
 		Args: []string{
 			"--pki-dir=" + l.memberDir(m.Name), "--data-dir=" + filepath.Join(l.memberDir(m.Name), "data"),
@@ -123,15 +125,39 @@ func (l layout) memberSpec(m memberState, bin string) proc.Spec {
 	}
 }
 
+// StartMember starts one of the LateMembers, and waits until it is ready. One that was started stays as it is.
+func (e *Environment) StartMember(ctx context.Context, name string) error {
+	e.lateMu.Lock()
+	defer e.lateMu.Unlock()
+	i := slices.IndexFunc(e.state.Members, func(m memberState) bool { return m.Name == name })
+	if i < 0 {
+		return fmt.Errorf("starting member %q: there are only %d members", name, len(e.state.Members))
+	}
+	switch _, err := e.table.Find(processMember + name); {
+	case errors.Is(err, os.ErrNotExist):
+		return e.startMember(ctx, e.state.Members[i])
+	default:
+		return err
+	}
+}
+
 // startMember starts one member, seeds its nodes and waits until they are ready.
-func (e *Environment) startMember(ctx context.Context, m memberState, bin string) error {
+func (e *Environment) startMember(ctx context.Context, m memberState) error {
+	if err := e.runMember(ctx, m); err != nil {
+		return fmt.Errorf("starting member %s: %w", m.Name, err)
+	}
+	e.say("member %s is ready", m.Name)
+	return nil
+}
+
+func (e *Environment) runMember(ctx context.Context, m memberState) error {
 	if err := os.MkdirAll(e.layout.memberDir(m.Name), 0o700); err != nil {
 		return fmt.Errorf("making the directory of member %s: %w", m.Name, err)
 	}
 	if err := e.layout.writeMemberCertificates(m, e.clock.Now()); err != nil {
 		return err
 	}
-	p, err := e.table.Start(e.layout.memberSpec(m, bin))
+	p, err := e.table.Start(e.layout.memberSpec(e.state, m))
 	if err != nil {
 		return err
 	}

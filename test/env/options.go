@@ -37,6 +37,8 @@ type Options struct {
 	Shards int
 	// Members is the number of member clusters: DefaultMembers when zero, none when NoMembers.
 	Members int
+	// LateMembers is how many of them, the last ones, are started only by StartMember.
+	LateMembers int
 	// Out receives progress, a line each; nothing is said when nil.
 	Out io.Writer
 	// CacheDir keeps built binaries; the user's cache folder unless set.
@@ -70,6 +72,9 @@ func (o *Options) complete() error {
 	}
 	if o.Members < NoMembers || o.Members > maxMembers {
 		errs = append(errs, fmt.Errorf("members=%d is not possible: choose 1 to %d, or %d for none", o.Members, maxMembers, NoMembers))
+	}
+	if o.LateMembers < 0 || o.LateMembers > o.memberCount() {
+		errs = append(errs, fmt.Errorf("lateMembers=%d is not possible: choose 0 to %d, which is how many members there are", o.LateMembers, o.memberCount()))
 	}
 	var err error
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {

@@ -43,6 +43,8 @@ type state struct {
 	KCPHeaders, FrontHeaders, SideHeaders string
 	Shards                                []shardState
 	Members                               []memberState
+	// MemberBin is the folder of the members' command.
+	MemberBin string
 }
 
 type shardState struct {
@@ -54,6 +56,8 @@ type memberState struct {
 	Name                                      string
 	Port, EtcdPort, EtcdPeerPort, KubeletPort int
 	PodCIDR                                   string
+	// Late says that it is started only when it is asked for.
+	Late bool
 }
 
 func (s *state) shard(name string) (shardState, error) {
@@ -96,7 +100,7 @@ func newState(ctx context.Context, o *Options) (*state, error) {
 	for i, name := range members {
 		s.Members = append(s.Members, memberState{
 			Name: name, Port: next(), EtcdPort: next(), EtcdPeerPort: next(), KubeletPort: next(),
-			PodCIDR: fmt.Sprintf("10.%d.0.0/16", 100+i),
+			PodCIDR: fmt.Sprintf("10.%d.0.0/16", 100+i), Late: i >= len(members)-o.LateMembers,
 		})
 	}
 	return s, nil

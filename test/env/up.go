@@ -132,7 +132,9 @@ func (s *state) processNames() []string {
 		names = append(names, processShard+shard.Name, processVW+shard.Name, processInternal+shard.Name)
 	}
 	for _, m := range s.Members {
-		names = append(names, processMember+m.Name)
+		if !m.Late {
+			names = append(names, processMember+m.Name)
+		}
 	}
 	return names
 }
@@ -146,6 +148,7 @@ func start(ctx context.Context, l layout, o *Options, bins binaries) (_ *Environ
 	if err != nil {
 		return nil, err
 	}
+	s.MemberBin = bins.member
 	// Written ahead of the first process: whoever finds a process finds the environment it belongs to.
 	if err := l.writeState(s); err != nil {
 		return nil, err
@@ -162,7 +165,7 @@ func start(ctx context.Context, l layout, o *Options, bins binaries) (_ *Environ
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.startKCP(groupCtx, bins.kcp) })
-	group.Go(func() error { return e.startMembers(groupCtx, bins.member) })
+	group.Go(func() error { return e.startMembers(groupCtx) })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -170,7 +173,7 @@ func start(ctx context.Context, l layout, o *Options, bins binaries) (_ *Environ
 	if err := l.writeState(s); err != nil {
 		return nil, err
 	}
-	e.say("kcp and %d members are ready", len(s.Members))
+	e.say("kcp and %d members are ready", len(s.Members)-o.LateMembers)
 	return e, nil
 }
 
@@ -225,17 +228,13 @@ func (e *Environment) launchAll(ctx context.Context, launches []launch) error {
 
 // startMembers starts the members, three at once or as many as there are processors beside one for kcp: an API server
 // gives up if it cannot make its own roles within half a minute.
-func (e *Environment) startMembers(ctx context.Context, bin string) error {
+func (e *Environment) startMembers(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(3, runtime.NumCPU()-1))
 	for _, m := range e.state.Members {
-		group.Go(func() error {
-			if err := e.startMember(ctx, m, bin); err != nil {
-				return fmt.Errorf("starting member %s: %w", m.Name, err)
-			}
-			e.say("member %s is ready", m.Name)
-			return nil
-		})
+		if !m.Late {
+			group.Go(func() error { return e.startMember(ctx, m) })
+		}
 	}
 	return group.Wait()
 }

@@ -28,7 +28,7 @@ func TestMemberAwayForADeleteAnEditAndACreate(t *testing.T) {
 	owner := suite.NewPlacingTenant(t, "away", []string{"west"})
 	suite.Register(t, owner.Tenant, awayMember)
 	owner.Client.WaitForStatus(t, awayMember, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
-	owner.Kubectl.Apply(t, placement("all", "{}"))
+	owner.Apply(t, placement("all", "{}"))
 	ways := []struct {
 		name       string
 		stop, wake func(t testing.TB, process string)
@@ -60,7 +60,7 @@ type absence struct {
 func (a *absence) prepare(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{a.doomed, a.forced, a.edited} {
-		a.Kubectl.Apply(t, deployment(name, 1))
+		a.Apply(t, deployment(name, 1))
 	}
 	for _, name := range []string{a.doomed, a.forced, a.edited} {
 		for _, member := range []string{awayMember, "west"} {
@@ -75,7 +75,7 @@ func (a *absence) whileAway(t *testing.T) {
 	a.Kubectl.MustRun(t, "delete", "deployment", a.doomed, "--wait=false")
 	start := time.Now()
 	a.Kubectl.MustRun(t, "set", "image", "deployment/"+a.edited, "web=registry.example.com/web:2")
-	a.Kubectl.Apply(t, deployment(a.fresh, 1))
+	a.Apply(t, deployment(a.fresh, 1))
 	// The other member does at once what it should.
 	suite.WaitForNoDeployment(t, a.PlacingTenant, "west", a.doomed)
 	suite.WaitForDeployment(t, a.PlacingTenant, "west", a.edited, secondImage)

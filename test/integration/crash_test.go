@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	// crashRounds names how often every point is gone through; continuous integration does it more than once.
+	// crashRounds names how often every point is gone through (make test-crash ROUNDS=n).
 	crashRounds = "TMC_CRASH_ROUNDS"
 	// lastWords is how long a server may take to get from what it wrote to the point after it.
 	lastWords  = 5 * time.Second
@@ -70,15 +70,13 @@ func TestFLT14KilledAtEveryStep(t *testing.T) {
 			t.Fatalf("%s=%q is no number of rounds", crashRounds, text)
 		}
 	}
-	tenant := suite.NewPlacingTenant(t, "crash", []string{"east", "west"})
-	tenant.Members[spareMember] = spareMember
-	t.Cleanup(func() { // only a test that failed leaves it
-		tenant.Kubectl.Run(t, "delete", "clusterregistration", spareMember, "--ignore-not-found")
-	})
+	suite.StartMember(t, spareMember)
+	tenants := []*framework.PlacingTenant{newCrashTenant(t, "root"), newCrashTenant(t, "shard-1")}
 	t.Cleanup(func() { suite.RestoreServer(t) })
 	suite.Kill(t, "tmc-apiserver")
 	for round := range rounds {
 		began := time.Now()
+		tenant := tenants[(round+1)/2%2] // every second round runs with a lease: each shard has rounds of both kinds
 		for i, c := range crashes(round) {
 			name := fmt.Sprintf("%d/%s", round+1, c)
 			if !t.Run(name, func(t *testing.T) {
@@ -88,8 +86,18 @@ func TestFLT14KilledAtEveryStep(t *testing.T) {
 				return // what follows would start from a state that nobody knows
 			}
 		}
-		t.Logf("round %d took %s", round+1, time.Since(began).Round(100*time.Millisecond))
+		t.Logf("round %d, in %s, took %s", round+1, tenant.Workspace, time.Since(began).Round(100*time.Millisecond))
 	}
+}
+
+func newCrashTenant(t *testing.T, shard string) *framework.PlacingTenant {
+	t.Helper()
+	tenant := suite.NewPlacingTenant(t, "crash-"+shard, []string{"east", "west"}, framework.OnShard(shard))
+	tenant.Members[spareMember] = spareMember
+	t.Cleanup(func() { // only a test that failed leaves it
+		tenant.Kubectl.Run(t, "delete", "clusterregistration", spareMember, "--ignore-not-found")
+	})
+	return tenant
 }
 
 // crashScript is what a tenant does in one namespace.

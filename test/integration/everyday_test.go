@@ -74,7 +74,7 @@ func TestEverydayManifests(t *testing.T) {
 			t.Parallel()
 			e := &everyday{tenant: suite.NewPlacingTenant(t, "everyday-"+way, []string{test.member}), member: test.member, apply: test.apply}
 			e.cloud = newCloud(t, test.member, e.tenant.Namespace(metav1.NamespaceDefault))
-			e.tenant.Kubectl.Apply(t, placement("everything", "{}"))
+			e.tenant.Apply(t, placement("everything", "{}"))
 			e.run(t)
 		})
 	}

@@ -55,7 +55,7 @@ func TestGrantLendsMembersAndRevokingTakesThemAway(t *testing.T) {
 			t.Parallel()
 			borrower := suite.NewTenant(t, "borrower-"+shard, framework.OnShard(shard))
 			name := "to-" + shard
-			suite.Acme.Kubectl.Apply(t, grantManifest(name, fmt.Sprintf("{clusterNames: [east, edge], workspaces: [{path: %s}]}", borrower.Workspace)))
+			suite.Acme.Apply(t, grantManifest(name, fmt.Sprintf("{clusterNames: [east, edge], workspaces: [{path: %s}]}", borrower.Workspace)))
 			waitForRows(t, borrower, "east."+name, "edge."+name)
 			waitForGrant(t, suite.Acme, name, metav1.ConditionTrue, "")
 
@@ -74,7 +74,7 @@ func TestGrantLendsMembersAndRevokingTakesThemAway(t *testing.T) {
 				t.Errorf("the lent row has version %s, want %s", got, want)
 			}
 
-			suite.Acme.Kubectl.Apply(t, grantManifest(name, fmt.Sprintf("{clusterNames: [edge], workspaces: [{path: %s}]}", borrower.Workspace)))
+			suite.Acme.Apply(t, grantManifest(name, fmt.Sprintf("{clusterNames: [edge], workspaces: [{path: %s}]}", borrower.Workspace)))
 			waitForRows(t, borrower, "edge."+name)
 
 			suite.Acme.Kubectl.MustRun(t, "delete", "clustergrant", name)
@@ -89,12 +89,12 @@ func TestGrantBySubtreeAndSelector(t *testing.T) {
 	borrower := suite.NewTenant(t, "subtree")
 	selector := fmt.Sprintf("{clusterSelector: {matchLabels: {topology.kubernetes.io/region: %s}}, workspaces: [{cluster: %s}]}",
 		suite.MemberRegion("west"), borrower.Cluster)
-	suite.Acme.Kubectl.Apply(t, grantManifest("by-label", selector))
+	suite.Acme.Apply(t, grantManifest("by-label", selector))
 	waitForRows(t, borrower, "west.by-label")
 	suite.Acme.Kubectl.MustRun(t, "delete", "clustergrant", "by-label")
 	waitForRows(t, borrower)
 
-	suite.Acme.Kubectl.Apply(t, grantManifest("sub", "{clusterNames: [west], workspaces: [{subtree: "+borrower.Workspace+"}]}"))
+	suite.Acme.Apply(t, grantManifest("sub", "{clusterNames: [west], workspaces: [{subtree: "+borrower.Workspace+"}]}"))
 	waitForRows(t, borrower, "west.sub")
 	suite.Acme.Kubectl.MustRun(t, "delete", "clustergrant", "sub")
 	waitForRows(t, borrower)
@@ -102,7 +102,7 @@ func TestGrantBySubtreeAndSelector(t *testing.T) {
 
 func TestGrantConditionsNameTheProblem(t *testing.T) {
 	t.Parallel()
-	suite.Acme.Kubectl.Apply(t, grantManifest("nothing", "{clusterNames: [nowhere], workspaces: [{path: root:nobody}]}"))
+	suite.Acme.Apply(t, grantManifest("nothing", "{clusterNames: [nowhere], workspaces: [{path: root:nobody}]}"))
 	waitForGrant(t, suite.Acme, "nothing", metav1.ConditionFalse, tmcv1alpha1.ReasonNothingSelected)
 	suite.Acme.Kubectl.MustRun(t, "delete", "clustergrant", "nothing")
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/kcp-dev/tmc/test/integration/framework"
 )
 
-// The members. The first three belong to the tenant acme; the others are for tests that stop or move members.
+// The members. The first three belong to the tenant acme; the others are for tests that stop or move members, and are
+// started by the first test that registers them.
 const (
 	failingMember  = "m4"
 	spareMember    = "m5"

@@ -97,10 +97,10 @@ func (h held) String() string {
 
 func (h held) mark(name string) string { return h.object.GetAnnotations()[name] }
 
-// inventory lists what members have of the workspace.
-func (o *oracle) inventory(ctx context.Context) (copies, namespaces []held, err error) {
+// inventory lists what members have of the workspace, of some resources, and the namespaces.
+func (o *oracle) inventory(ctx context.Context, resources []schema.GroupVersionResource) (copies, namespaces []held, err error) {
 	for _, member := range slices.Sorted(maps.Keys(o.members)) {
-		for _, resource := range append(copyResources(), namespaceResource) {
+		for _, resource := range append(resources, namespaceResource) {
 			list, err := o.members[member].Resource(resource).List(ctx, metav1.ListOptions{LabelSelector: managed})
 			if err != nil {
 				return nil, nil, fmt.Errorf("listing %s on member %s: %w", resource.Resource, member, err)
@@ -130,10 +130,10 @@ func (s source) String() string {
 	return fmt.Sprintf("%s %s/%s", s.resource.Resource, s.object.GetNamespace(), s.object.GetName())
 }
 
-// sources lists what the workspace has. A resource that it does not serve any more is one without objects.
-func (o *oracle) sources(ctx context.Context) (map[types.UID]source, error) {
+// sources lists what the workspace has of some resources. One that it does not serve any more is one without objects.
+func (o *oracle) sources(ctx context.Context, resources []schema.GroupVersionResource) (map[types.UID]source, error) {
 	all := map[types.UID]source{}
-	for _, resource := range append(copyResources(), namespaceResource) {
+	for _, resource := range append(resources, namespaceResource) {
 		list, err := o.admin.Resource(resource).List(ctx, metav1.ListOptions{})
 		if apierrors.IsNotFound(err) {
 			continue
@@ -148,25 +148,39 @@ func (o *oracle) sources(ctx context.Context) (map[types.UID]source, error) {
 	return all, nil
 }
 
-// nothing says whether anything of the workspace is left on members.
-func (o *oracle) nothing(ctx context.Context) error {
-	copies, namespaces, err := o.inventory(ctx)
-	if err != nil {
+// inTurn looks at what tests place first: as long as something is wrong with that, the rest need not be listed.
+func inTurn(look func(resources []schema.GroupVersionResource) error) error {
+	if err := look(placedResources()); err != nil {
 		return err
 	}
-	if left := slices.Concat(copies, namespaces); len(left) > 0 {
-		return fmt.Errorf("%d objects are left: %v", len(left), left)
-	}
-	return nil
+	return look(copyResources())
+}
+
+// nothing says whether anything of the workspace is left on members.
+func (o *oracle) nothing(ctx context.Context) error {
+	return inTurn(func(resources []schema.GroupVersionResource) error {
+		copies, namespaces, err := o.inventory(ctx, resources)
+		if err != nil {
+			return err
+		}
+		if left := slices.Concat(copies, namespaces); len(left) > 0 {
+			return fmt.Errorf("%d objects are left: %v", len(left), left)
+		}
+		return nil
+	})
 }
 
 // check compares everything, and returns all differences.
 func (o *oracle) check(ctx context.Context) error {
-	copies, namespaces, err := o.inventory(ctx)
+	return inTurn(func(resources []schema.GroupVersionResource) error { return o.compareAll(ctx, resources) })
+}
+
+func (o *oracle) compareAll(ctx context.Context, resources []schema.GroupVersionResource) error {
+	copies, namespaces, err := o.inventory(ctx, resources)
 	if err != nil {
 		return err
 	}
-	sources, err := o.sources(ctx)
+	sources, err := o.sources(ctx, resources)
 	if err != nil {
 		return err
 	}

@@ -23,13 +23,13 @@ import (
 func TestT04KindsThatAreNotSyncedSayWhy(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t04", []string{"east"})
-	tenant.Kubectl.Apply(t, `apiVersion: v1
+	tenant.Apply(t, `apiVersion: v1
 kind: Secret
 metadata: {name: token, namespace: default, annotations: {kubernetes.io/service-account.name: default}}
 type: kubernetes.io/service-account-token
 `)
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}, {kind: Secret, name: token}, {kind: Role, name: admin}]}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}, {kind: Secret, name: token}, {kind: Role, name: admin}]}"))
 	suite.WaitForDeployment(t, tenant, "east", "web", available(1))
 	waitForUnplaced(t, tenant, "web", "Secret", "token")
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonWorkloadsNotPlaced)
@@ -67,13 +67,13 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 	owner := suite.NewPlacingTenant(t, "t06", nil)
 	suite.Register(t, owner.Tenant, cordonedMember)
 	suite.Lend(t, owner, "t06", "west")
-	owner.Kubectl.Apply(t, deployment("old", 1))
-	owner.Kubectl.Apply(t, placement("old", "{numberOfClusters: 1, clusterNames: ["+cordonedMember+", west.t06], resourceSelectors: [{kind: Deployment, name: old}], clusterSelector: {matchLabels: {topology.kubernetes.io/region: lab}}}"))
+	owner.Apply(t, deployment("old", 1))
+	owner.Apply(t, placement("old", "{numberOfClusters: 1, clusterNames: ["+cordonedMember+", west.t06], resourceSelectors: [{kind: Deployment, name: old}], clusterSelector: {matchLabels: {topology.kubernetes.io/region: lab}}}"))
 	suite.WaitForDeployment(t, owner, cordonedMember, "old", available(1))
 
 	patchRegistration(t, owner.Tenant, cordonedMember, `{"spec":{"unschedulable":true}}`)
-	owner.Kubectl.Apply(t, deployment("new", 1))
-	owner.Kubectl.Apply(t, placement("new", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: new}]}"))
+	owner.Apply(t, deployment("new", 1))
+	owner.Apply(t, placement("new", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: new}]}"))
 	refused := owner.WaitForPlacement(t, "new", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)
 	if len(refused.Status.Decisions) > 0 {
 		t.Errorf("a cordoned member was chosen: %+v", refused.Status.Decisions)
@@ -96,8 +96,8 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 
 	patchRegistration(t, owner.Tenant, cordonedMember, `{"spec":{"taints":null}}`)
 	owner.WaitForPlacement(t, "new", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
-	owner.Kubectl.Apply(t, deployment("newer", 1))
-	owner.Kubectl.Apply(t, placement("newer", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: newer}]}"))
+	owner.Apply(t, deployment("newer", 1))
+	owner.Apply(t, placement("newer", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: newer}]}"))
 	suite.WaitForDeployment(t, owner, cordonedMember, "newer", available(1))
 }
 
@@ -128,8 +128,8 @@ func neverWithout(t *testing.T, tenant *framework.PlacingTenant, member, name st
 func TestT07WorkWaitsForAMember(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t07", nil)
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{}"))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)
 	suite.Lend(t, tenant, "t07", "west")
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
@@ -159,8 +159,8 @@ func TestT09EqualNamesOfTwoTenantsStayApart(t *testing.T) {
 	first := suite.NewPlacingTenant(t, "t09a", []string{"east"})
 	second := suite.NewPlacingTenant(t, "t09b", []string{"east"})
 	for i, tenant := range []*framework.PlacingTenant{first, second} {
-		tenant.Kubectl.Apply(t, deployment("web", i+1))
-		tenant.Kubectl.Apply(t, placement("web", "{}"))
+		tenant.Apply(t, deployment("web", i+1))
+		tenant.Apply(t, placement("web", "{}"))
 	}
 	suite.WaitForDeployment(t, first, "east", "web", available(1))
 	suite.WaitForDeployment(t, second, "east", "web", available(2))
@@ -191,8 +191,8 @@ func TestT09EqualNamesOfTwoTenantsStayApart(t *testing.T) {
 func TestT10PlacementOfMembersThatComeLater(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t10", []string{"east"})
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: [west.later]}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{clusterNames: [west.later]}"))
 	before := tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)
 	suite.Lend(t, tenant, "later", "west")
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
@@ -207,8 +207,8 @@ func TestT10PlacementOfMembersThatComeLater(t *testing.T) {
 func TestT12DeselectedWorkLeavesAndComesBack(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t12", []string{"east"})
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{labelSelector: {matchLabels: {app: web}}}]}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{resourceSelectors: [{labelSelector: {matchLabels: {app: web}}}]}"))
 	suite.WaitForDeployment(t, tenant, "east", "web", available(1))
 
 	// The cluster selector matches nothing any more: pending, and what runs stays.
@@ -225,7 +225,7 @@ func TestT12DeselectedWorkLeavesAndComesBack(t *testing.T) {
 		return nil
 	})
 	// Another placement brings it back.
-	tenant.Kubectl.Apply(t, placement("again", "{}"))
+	tenant.Apply(t, placement("again", "{}"))
 	suite.WaitForDeployment(t, tenant, "east", "web", available(1))
 	tenant.WaitForUpstream(t, "web", available(1))
 }
@@ -235,8 +235,8 @@ func TestT13MemberThatLacksARightIsPassedOver(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t13", []string{"west"})
 	suite.RegisterAs(t, tenant.Tenant, limitedMember, "readonly")
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{numberOfClusters: 2}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{numberOfClusters: 2}"))
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonTooFewClusters)
 	waitForRejection(t, tenant, "web", "readonly", tmcv1alpha1.ReasonAPIMissing, "deployments")
@@ -274,8 +274,8 @@ func TestT14DividedReplicasAddUp(t *testing.T) {
 		t.Run(tc.tenant, func(t *testing.T) {
 			t.Parallel()
 			tenant := suite.NewPlacingTenant(t, tc.tenant, []string{"east", "west"})
-			tenant.Kubectl.Apply(t, deployment("web", int(tc.replicas)))
-			tenant.Kubectl.Apply(t, placement("web", "{replicaScheduling: {type: Divided}}"))
+			tenant.Apply(t, deployment("web", int(tc.replicas)))
+			tenant.Apply(t, placement("web", "{replicaScheduling: {type: Divided}}"))
 			for _, member := range []string{"east", "west"} {
 				suite.WaitForDeployment(t, tenant, member, "web", available(tc.replicas/2))
 			}
@@ -298,12 +298,12 @@ func TestT15StatusFollowsTheMembersThatRun(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t15", []string{"east", "west"})
 	// A first object makes the namespace on west, before there is a pod.
-	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first, namespace: default}\n")
-	tenant.Kubectl.Apply(t, placement("first", "{priority: 1, clusterNames: [west.t15], resourceSelectors: [{kind: ConfigMap, name: first}]}"))
+	tenant.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first, namespace: default}\n")
+	tenant.Apply(t, placement("first", "{priority: 1, clusterNames: [west.t15], resourceSelectors: [{kind: ConfigMap, name: first}]}"))
 	tenant.WaitForPlacement(t, "first", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 	suite.Admit(t, "west", tenant.Namespace(metav1.NamespaceDefault), "pods", neverReady)
-	tenant.Kubectl.Apply(t, deployment("web", 2))
-	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: [east.t15]}"))
+	tenant.Apply(t, deployment("web", 2))
+	tenant.Apply(t, placement("web", "{clusterNames: [east.t15]}"))
 	tenant.WaitForUpstream(t, "web", available(2))
 	tenant.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p", `{"spec":{"clusterNames":["east.t15","west.t15"]}}`)
 	// Every member runs all, and the object tells as one cluster would: ready are those of the member that has least.
@@ -335,8 +335,8 @@ func TestT18TenantsOfBothShardsPlace(t *testing.T) {
 		t.Run(shard, func(t *testing.T) {
 			t.Parallel()
 			tenant := suite.NewPlacingTenant(t, "t18-"+shard, []string{"west"}, framework.OnShard(shard))
-			tenant.Kubectl.Apply(t, deployment("web", 2))
-			tenant.Kubectl.Apply(t, placement("web", "{}"))
+			tenant.Apply(t, deployment("web", 2))
+			tenant.Apply(t, placement("web", "{}"))
 			suite.WaitForDeployment(t, tenant, "west", "web", available(2))
 			tenant.WaitForUpstream(t, "web", available(2))
 			tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")

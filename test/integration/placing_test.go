@@ -54,8 +54,8 @@ func available(replicas int32) func(*appsv1.Deployment) error {
 func TestT01WorkloadRunsAndItsStatusComesBack(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t01", []string{"east", "west"})
-	tenant.Kubectl.Apply(t, deployment("web", 3))
-	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: [east.t01]}"))
+	tenant.Apply(t, deployment("web", 3))
+	tenant.Apply(t, placement("web", "{clusterNames: [east.t01]}"))
 	suite.WaitForDeployment(t, tenant, "east", "web", available(3))
 	up := tenant.WaitForUpstream(t, "web", available(3))
 	if !slices.Contains(up.Finalizers, tmcv1alpha1.SyncFinalizer) {
@@ -83,8 +83,8 @@ func TestT01WorkloadRunsAndItsStatusComesBack(t *testing.T) {
 func TestT02CopyThatIsDeletedComesBack(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t02", []string{"east"})
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{}"))
 	before := suite.WaitForDeployment(t, tenant, "east", "web", available(1))
 	up := tenant.WaitForUpstream(t, "web", available(1))
 	if err := suite.MemberClient(t, "east").AppsV1().Deployments(before.Namespace).Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
@@ -121,8 +121,8 @@ func TestT03DeletionWaitsForHoldsOfOthers(t *testing.T) {
 	inShop := func(manifest string) string {
 		return strings.ReplaceAll(manifest, "namespace: default", "namespace: shop")
 	}
-	tenant.Kubectl.Apply(t, inShop(deployment("web", 1)))
-	tenant.Kubectl.Apply(t, inShop(placement("web", "{}")))
+	tenant.Apply(t, inShop(deployment("web", 1)))
+	tenant.Apply(t, inShop(placement("web", "{}")))
 	member := suite.MemberClient(t, "east")
 	namespace := tenant.Namespace("shop")
 	framework.Eventually(t, "the copy", framework.MemberTimeout, func(ctx context.Context) error {
@@ -157,14 +157,19 @@ func TestT03DeletionWaitsForHoldsOfOthers(t *testing.T) {
 func TestDependenciesFollow(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "deps", []string{"west"})
-	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: blue}\n")
-	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: default}\nstringData: {password: correct-horse}\n")
-	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: unrelated, namespace: default}\nstringData: {password: battery-staple}\n")
-	tenant.Kubectl.Apply(t, strings.Replace(deployment("web", 1), "resources:", "envFrom: [{configMapRef: {name: settings}}, {secretRef: {name: password}}], resources:", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}]}"))
+	tenant.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: blue}\n")
+	tenant.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: default}\nstringData: {password: correct-horse}\n")
+	tenant.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: unrelated, namespace: default}\nstringData: {password: battery-staple}\n")
+	tenant.Apply(t, strings.Replace(deployment("web", 1), "resources:", "envFrom: [{configMapRef: {name: settings}}, {secretRef: {name: password}}], resources:", 1))
+	tenant.Apply(t, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny-all, namespace: default}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n")
+	tenant.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}]}"))
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
 	member := suite.MemberClient(t, "west").CoreV1()
 	namespace := tenant.Namespace("default")
+	policies := suite.MemberClient(t, "west").NetworkingV1().NetworkPolicies(namespace)
+	if _, err := policies.Get(t.Context(), "deny-all", metav1.GetOptions{}); err != nil {
+		t.Errorf("the pods run without the policy that is for them: %v", err)
+	}
 	settings, err := member.ConfigMaps(namespace).Get(t.Context(), "settings", metav1.GetOptions{})
 	if err != nil || settings.Data["color"] != "blue" {
 		t.Fatalf("the ConfigMap on the member: %v, %v", settings, err)
@@ -173,7 +178,7 @@ func TestDependenciesFollow(t *testing.T) {
 	if err != nil || len(secrets.Items) != 1 || secrets.Items[0].Name != "password" {
 		t.Fatalf("the member has the Secrets %v (%v), want the one that is referred to", names(secrets), err)
 	}
-	tenant.Kubectl.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: green}\n")
+	tenant.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: default}\ndata: {color: green}\n")
 	framework.Eventually(t, "the edit to arrive", framework.MemberTimeout, func(ctx context.Context) error {
 		found, err := member.ConfigMaps(namespace).Get(ctx, "settings", metav1.GetOptions{})
 		if err == nil && found.Data["color"] != "green" {
@@ -188,6 +193,13 @@ func TestDependenciesFollow(t *testing.T) {
 			err = fmt.Errorf("there are the Secrets %v", names(left))
 		}
 		return err
+	})
+	framework.Eventually(t, "the policy to leave", framework.MemberTimeout, func(ctx context.Context) error {
+		_, err := policies.Get(ctx, "deny-all", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(errors.New("it is there"), err)
 	})
 }
 

@@ -33,11 +33,11 @@ func bySelector(t *testing.T, r refusals) {
 	t.Helper()
 	const name = "reselected"
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, deployment(name, 1))
+	r.Apply(t, deployment(name, 1))
 	before := suite.WaitForDeployment(t, r.PlacingTenant, "east", name, available(1))
 	r.WaitForUpstream(t, name, available(1))
 	changed := strings.ReplaceAll(strings.ReplaceAll(deployment(name, 1), "matchLabels: {app: "+name, "matchLabels: {app: other"), "template:\n    metadata: {labels: {app: "+name, "template:\n    metadata: {labels: {app: other")
-	r.Kubectl.Apply(t, changed)
+	r.Apply(t, changed)
 	r.refused(t, "Deployment", name, tmcv1alpha1.ReasonImmutableField, "field is immutable")
 	r.untouched(t, "east", name, before)
 	// No member has the new content, so that it is not told as observed.
@@ -45,7 +45,7 @@ func bySelector(t *testing.T, r refusals) {
 	if result.ExitCode == 0 {
 		t.Errorf("kubectl says that the rollout is done: %s", result.Output())
 	}
-	r.Kubectl.Apply(t, deployment(name, 1))
+	r.Apply(t, deployment(name, 1))
 	r.WaitForPlacement(t, name, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 	r.WaitForUpstream(t, name, available(1))
 	r.untouched(t, "east", name, before)
@@ -58,13 +58,13 @@ func byJobTemplate(t *testing.T, r refusals) {
 	job := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: " + name + ", namespace: default}\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n" +
 		"      containers: [{name: job, image: \"busybox:1\", resources: {requests: {cpu: 10m}}}]\n"
 	r.place(t, name, "Job")
-	r.Kubectl.Apply(t, job)
+	r.Apply(t, job)
 	r.Kubectl.MustRun(t, "wait", "--for=condition=complete", "job/"+name, "--timeout=50s")
-	r.Kubectl.Apply(t, strings.Replace(job, "busybox:1", "busybox:2", 1))
+	r.Apply(t, strings.Replace(job, "busybox:1", "busybox:2", 1))
 	r.refused(t, "Job", name, tmcv1alpha1.ReasonImmutableField, "field is immutable")
 	// Deleting and making it anew is the way out that the reason names.
 	r.Kubectl.MustRun(t, "delete", "job", name, "--timeout=50s")
-	r.Kubectl.Apply(t, strings.Replace(job, "busybox:1", "busybox:2", 1))
+	r.Apply(t, strings.Replace(job, "busybox:1", "busybox:2", 1))
 	r.Kubectl.MustRun(t, "wait", "--for=condition=complete", "job/"+name, "--timeout=50s")
 	r.WaitForPlacement(t, name, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 }
@@ -74,7 +74,7 @@ func byForeignSelector(t *testing.T, r refusals) {
 	t.Helper()
 	const name = "selfless"
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, strings.Replace(deployment(name, 1), "matchLabels: {app: "+name, "matchLabels: {app: other", 1))
+	r.Apply(t, strings.Replace(deployment(name, 1), "matchLabels: {app: "+name, "matchLabels: {app: other", 1))
 	r.refused(t, "Deployment", name, tmcv1alpha1.ReasonInvalidOnMember, "`selector` does not match template `labels`")
 }
 
@@ -88,7 +88,7 @@ func byAnnotations(t *testing.T, r refusals) {
 	full := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: default, annotations: {note: " + strings.Repeat("x", limit-len("note")) + "}}\n" +
 		"data: {big: " + strings.Repeat("y", 1<<20-len("big")-1) + "}\n"
 	r.place(t, name, "ConfigMap")
-	r.Kubectl.Apply(t, full)
+	r.Apply(t, full)
 	r.refused(t, "ConfigMap", name, tmcv1alpha1.ReasonTooLarge, "may not be more than 262144 bytes")
 	// Without the annotation, one MiB of data goes through.
 	r.Kubectl.MustRun(t, "annotate", "configmap", name, "note-")
@@ -103,7 +103,7 @@ func byAnnotations(t *testing.T, r refusals) {
 func (r refusals) choose(t *testing.T, name, patch, reason string) *tmcv1alpha1.PlacementStatus {
 	t.Helper()
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, deployment(name, 1))
+	r.Apply(t, deployment(name, 1))
 	before := suite.WaitForDeployment(t, r.PlacingTenant, "east", name, available(1))
 	west := suite.WaitForDeployment(t, r.PlacingTenant, "west", name, available(1))
 	r.WaitForPlacement(t, name, tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")

@@ -35,7 +35,7 @@ func TestMembersRefusal(t *testing.T) {
 	t.Parallel()
 	r := refusals{suite.NewPlacingTenant(t, "refused", []string{"east", "west"})}
 	r.place(t, "bystander", "Deployment")
-	r.Kubectl.Apply(t, deployment("bystander", 1))
+	r.Apply(t, deployment("bystander", 1))
 	r.WaitForUpstream(t, "bystander", available(1))
 	rows := map[string]func(*testing.T, refusals){
 		"admission webhook":              byWebhook,
@@ -65,7 +65,7 @@ func TestMembersRefusal(t *testing.T) {
 // place places one object by a Placement of its name.
 func (r refusals) place(t *testing.T, name, kind string) {
 	t.Helper()
-	r.Kubectl.Apply(t, placement(name, "{resourceSelectors: [{kind: "+kind+", name: "+name+"}]}"))
+	r.Apply(t, placement(name, "{resourceSelectors: [{kind: "+kind+", name: "+name+"}]}"))
 }
 
 // refused waits until the view says that east refused, and checks that it says so everywhere, and that west is well.
@@ -125,7 +125,7 @@ func byWebhook(t *testing.T, r refusals) {
 		return framework.Verdict{Refusal: "images must come from\nour\u202eown registry"}
 	})
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, deployment(name, 1))
+	r.Apply(t, deployment(name, 1))
 	r.refused(t, "Deployment", name, tmcv1alpha1.ReasonMemberDenied, "images must come from")
 	suite.WaitForDeployment(t, r.PlacingTenant, "west", name, available(1))
 	// What a member refuses for good is tried rarely.
@@ -189,7 +189,7 @@ func byPolicy(t *testing.T, r refusals) {
 		return errors.Join(errors.New("it lets the deployment pass"), err)
 	})
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, deployment(name, 1))
+	r.Apply(t, deployment(name, 1))
 	r.refused(t, "Deployment", name, tmcv1alpha1.ReasonMemberDenied, "this is what the policy is against")
 	suite.WaitForDeployment(t, r.PlacingTenant, "west", name, available(1))
 	if err := lift(); err != nil {
@@ -228,7 +228,7 @@ func byQuota(t *testing.T, r refusals) {
 	const name = "counted"
 	r.limit(t, name, corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceServices: resource.MustParse("0")}})
 	r.place(t, name, "Service")
-	r.Kubectl.Apply(t, "apiVersion: v1\nkind: Service\nmetadata: {name: "+name+", namespace: default}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n")
+	r.Apply(t, "apiVersion: v1\nkind: Service\nmetadata: {name: "+name+", namespace: default}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n")
 	r.refused(t, "Service", name, tmcv1alpha1.ReasonMemberDenied, "exceeded quota: "+name)
 	framework.Eventually(t, "west to have the service", framework.MemberTimeout, func(ctx context.Context) error {
 		_, err := suite.MemberClient(t, "west").CoreV1().Services(r.Namespace(metav1.NamespaceDefault)).Get(ctx, name, metav1.GetOptions{})
@@ -243,7 +243,7 @@ func byPodQuota(t *testing.T, r refusals) {
 		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")}, Scopes: []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeBestEffort},
 	})
 	r.place(t, name, "Deployment")
-	r.Kubectl.Apply(t, strings.Replace(deployment(name, 1), ", resources: {requests: {cpu: 10m, memory: 16Mi}}", "", 1))
+	r.Apply(t, strings.Replace(deployment(name, 1), ", resources: {requests: {cpu: 10m, memory: 16Mi}}", "", 1))
 	// The member takes the deployment and denies its pods: that is the object's own news, in its own words.
 	r.WaitForUpstream(t, name, func(d *appsv1.Deployment) error {
 		for _, c := range d.Status.Conditions {

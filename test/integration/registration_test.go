@@ -77,8 +77,8 @@ func TestSEC15BadRegistrationsAreExplained(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tenant.Kubectl.Apply(t, secretManifest(name, tc.data))
-			tenant.Kubectl.Apply(t, registrationManifest(name))
+			tenant.Apply(t, secretManifest(name, tc.data))
+			tenant.Apply(t, registrationManifest(name))
 			message := tenant.WaitForBadRegistration(t, name, tc.condition, tc.reason)
 			t.Logf("says: %s", message)
 			if tc.says != "" && !strings.Contains(message, tc.says) {
@@ -91,10 +91,10 @@ func TestSEC15BadRegistrationsAreExplained(t *testing.T) {
 	}
 	t.Run("missing-secret", func(t *testing.T) {
 		t.Parallel()
-		tenant.Kubectl.Apply(t, registrationManifest("missing-secret"))
+		tenant.Apply(t, registrationManifest("missing-secret"))
 		tenant.WaitForBadRegistration(t, "missing-secret", tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonSecretNotFound)
 		// The Secret arrives later: nobody has to touch the registration.
-		tenant.Kubectl.Apply(t, secretManifest("missing-secret", map[string]string{"kubeconfig": "hello"}))
+		tenant.Apply(t, secretManifest("missing-secret", map[string]string{"kubeconfig": "hello"}))
 		tenant.WaitForBadRegistration(t, "missing-secret", tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonInvalidKubeconfig)
 	})
 	t.Cleanup(func() {

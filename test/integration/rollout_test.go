@@ -34,8 +34,8 @@ const (
 func TestRolloutWaitsForTheSlowestMember(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "rollout", []string{"east", "west"})
-	tenant.Kubectl.Apply(t, deployment("web", 2))
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
+	tenant.Apply(t, deployment("web", 2))
+	tenant.Apply(t, placement("web", "{}"))
 	tenant.WaitForUpstream(t, "web", available(2))
 	tenant.Kubectl.MustRun(t, "rollout", "status", "deployment/web", "--timeout=30s")
 
@@ -114,8 +114,8 @@ func wake(t *testing.T, member, namespace, app string) {
 func TestFailingImageIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "failing-image", []string{"east", "west"})
-	tenant.Kubectl.Apply(t, deployment("web", 2))
-	tenant.Kubectl.Apply(t, placement("web", "{clusterNames: ["+tenant.Members["east"]+"]}"))
+	tenant.Apply(t, deployment("web", 2))
+	tenant.Apply(t, placement("web", "{clusterNames: ["+tenant.Members["east"]+"]}"))
 	tenant.WaitForUpstream(t, "web", available(2))
 
 	failed := func(object *unstructured.Unstructured) bool {
@@ -140,7 +140,7 @@ func TestFailingImageIsToldAtOnce(t *testing.T) {
 
 	broken := strings.NewReplacer("  replicas: 2\n", "  replicas: 2\n  progressDeadlineSeconds: 3\n",
 		"web:1", "web:missing", "metadata: {labels: {app: web}}", "metadata: {labels: {app: web}, annotations: {"+behaviorAnnotation+": image-pull-fail}}").Replace(deployment("web", 2))
-	tenant.Kubectl.Apply(t, broken)
+	tenant.Apply(t, broken)
 	known := onMember.Wait(t)
 	for what, moment := range map[string]*framework.Moment{"the workspace's object": inWorkspace, "the view": inView} {
 		took := moment.Wait(t).Sub(known).Round(time.Millisecond)
@@ -157,7 +157,7 @@ func TestFailingImageIsToldAtOnce(t *testing.T) {
 	t.Logf("the placement says: %+v", degraded.Status.Conditions)
 
 	// The old pods serve on; what is right again is told, too.
-	tenant.Kubectl.Apply(t, deployment("web", 2))
+	tenant.Apply(t, deployment("web", 2))
 	tenant.WaitForUpstream(t, "web", func(d *appsv1.Deployment) error { return errors.Join(available(2)(d), rolledOut(d)) })
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
 }

@@ -21,8 +21,8 @@ import (
 func TestT08KindsThatAreServedAgain(t *testing.T) {
 	t.Parallel()
 	tenant := suite.NewPlacingTenant(t, "t08", []string{"east"})
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
-	tenant.Kubectl.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{}"))
+	tenant.Apply(t, deployment("web", 1))
 	before := suite.WaitForDeployment(t, tenant, "east", "web", available(1))
 
 	bindings := suite.Admin(t, tenant.Workspace).Resource(schema.GroupVersionResource{Group: "apis.kcp.io", Version: "v1alpha2", Resource: "apibindings"})

@@ -24,7 +24,7 @@ func TestTenantsOnBothShardsReadTheSameTruth(t *testing.T) {
 	}
 	other := shards[1]
 	far := suite.NewTenant(t, "far", framework.OnShard(other))
-	suite.Acme.Kubectl.Apply(t, grantManifest("far", "{clusterSelector: {}, workspaces: [{path: "+far.Workspace+"}]}"))
+	suite.Acme.Apply(t, grantManifest("far", "{clusterSelector: {}, workspaces: [{path: "+far.Workspace+"}]}"))
 	waitForRows(t, far, "east.far", "west.far", "edge.far")
 	framework.Eventually(t, "both shards to tell the same", framework.MemberTimeout, func(ctx context.Context) error {
 		for _, member := range sharedMembers {
@@ -46,7 +46,7 @@ func TestTenantsOnBothShardsReadTheSameTruth(t *testing.T) {
 	// A member of the far shard's own, seen from the near one.
 	suite.Register(t, far, rotatedMember)
 	far.Client.WaitForStatus(t, rotatedMember, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
-	far.Kubectl.Apply(t, grantManifest("back", "{clusterNames: ["+rotatedMember+"], workspaces: [{path: "+suite.Acme.Workspace+"}]}"))
+	far.Apply(t, grantManifest("back", "{clusterNames: ["+rotatedMember+"], workspaces: [{path: "+suite.Acme.Workspace+"}]}"))
 	lent := rotatedMember + ".back"
 	waitForRows(t, suite.Acme, append([]string{lent}, sharedMembers...)...)
 

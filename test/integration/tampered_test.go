@@ -25,8 +25,8 @@ import (
 func TestFLT17AndSEC19TamperedOriginReachesNobody(t *testing.T) {
 	t.Parallel()
 	victim := suite.NewPlacingTenant(t, "flt17-victim", []string{"east"})
-	victim.Kubectl.Apply(t, deployment("web", 2))
-	victim.Kubectl.Apply(t, placement("web", "{}"))
+	victim.Apply(t, deployment("web", 2))
+	victim.Apply(t, placement("web", "{}"))
 	suite.WaitForDeployment(t, victim, "east", "web", available(2))
 	theirs := victim.WaitForUpstream(t, "web", available(2))
 	victim.WaitForPlacement(t, "web", "Ready", metav1.ConditionTrue, "")
@@ -45,8 +45,8 @@ func TestFLT17AndSEC19TamperedOriginReachesNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mine := "web-" + name
-			owner.Kubectl.Apply(t, deployment(mine, 1))
-			owner.Kubectl.Apply(t, placement(mine, "{resourceSelectors: [{kind: Deployment, name: "+mine+"}]}"))
+			owner.Apply(t, deployment(mine, 1))
+			owner.Apply(t, placement(mine, "{resourceSelectors: [{kind: Deployment, name: "+mine+"}]}"))
 			suite.WaitForDeployment(t, owner, "east", mine, available(1))
 			owner.WaitForUpstream(t, mine, available(1))
 			tamper(t, owner, mine, metadata)
@@ -133,8 +133,8 @@ func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
 	if _, err := member.CoreV1().Namespaces().Create(t.Context(), foreign, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	tenant.Kubectl.Apply(t, deployment("web", 1))
-	tenant.Kubectl.Apply(t, placement("web", "{}"))
+	tenant.Apply(t, deployment("web", 1))
+	tenant.Apply(t, placement("web", "{}"))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
 	deployments, err := member.AppsV1().Deployments(taken).List(t.Context(), metav1.ListOptions{})
 	if err != nil || len(deployments.Items) > 0 {
@@ -159,7 +159,7 @@ func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tenant.Kubectl.Apply(t, deployment("taken", 1))
+	tenant.Apply(t, deployment("taken", 1))
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionSynchronized, metav1.ConditionFalse, tmcv1alpha1.ReasonCollision)
 	tenant.WaitForView(t, "web", "which object collides", func(view *tmcv1alpha1.PlacementStatus) error {
 		row, err := copyOf(view, tenant.Members["west"], "Deployment", "taken")

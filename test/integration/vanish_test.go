@@ -88,7 +88,7 @@ func (v *vanishing) start(t *testing.T) {
 	}
 	t.Cleanup(v.stop)
 	framework.Eventually(t, "the first copies", framework.MemberTimeout, func(ctx context.Context) error {
-		copies, _, err := v.oracle.inventory(ctx)
+		copies, _, err := v.oracle.inventory(ctx, placedResources())
 		if err == nil && len(copies) < firstCopies*len(v.tenant.Members) {
 			err = fmt.Errorf("there are %d", len(copies))
 		}

@@ -68,15 +68,6 @@ func (k Kubectl) MustRun(t testing.TB, args ...string) string {
 	return result.Stdout
 }
 
-// Apply applies a manifest by server-side apply.
-func (k Kubectl) Apply(t testing.TB, manifest string) {
-	t.Helper()
-	result := k.RunWithInput(t, manifest, "apply", "--server-side", "--force-conflicts", "-f", "-")
-	if result.ExitCode != 0 {
-		t.Fatalf("applying a manifest: %s\n%s", result.Output(), manifest)
-	}
-}
-
 func (k Kubectl) command(ctx context.Context, args []string) *exec.Cmd {
 	all := append([]string{"--kubeconfig", k.Kubeconfig, "--cache-dir", k.CacheDir}, args...)
 	return exec.CommandContext(ctx, "kubectl", all...)

@@ -23,6 +23,14 @@ func (s *Suite) member(t testing.TB, name string) env.Member {
 	return member
 }
 
+// StartMember starts a member unless it was started, and waits until it is ready.
+func (s *Suite) StartMember(t testing.TB, name string) {
+	t.Helper()
+	if err := s.Env.StartMember(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // MemberRegion is the region that a member's registration is labelled with.
 func (s *Suite) MemberRegion(name string) string {
 	member, err := s.Env.Member(name)

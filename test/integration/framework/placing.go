@@ -52,7 +52,7 @@ func (s *Suite) Lend(t testing.TB, p *PlacingTenant, grant string, members ...st
 	if len(members) == 0 {
 		return
 	}
-	s.Acme.Kubectl.Apply(t, fmt.Sprintf("apiVersion: tmc.kcp.io/v1alpha1\nkind: ClusterGrant\nmetadata: {name: %s}\nspec: {clusterNames: [%s], workspaces: [{path: %s}]}\n",
+	s.Acme.Apply(t, fmt.Sprintf("apiVersion: tmc.kcp.io/v1alpha1\nkind: ClusterGrant\nmetadata: {name: %s}\nspec: {clusterNames: [%s], workspaces: [{path: %s}]}\n",
 		grant, strings.Join(members, ", "), p.Workspace))
 	for _, member := range members {
 		p.Members[member] = member + "." + grant

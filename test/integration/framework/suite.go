@@ -34,9 +34,9 @@ const (
 
 // Options say what the suite needs.
 type Options struct {
-	// Members is how many member clusters there are.
+	// Members is how many member clusters there are. All but those of the tenant acme are started when a test needs them.
 	Members int
-	// Registered are the members of the tenant acme.
+	// Registered are the members of the tenant acme: the first ones.
 	Registered []string
 }
 
@@ -70,7 +70,9 @@ func (s *Suite) start(ctx context.Context, o Options) error {
 		return err
 	}
 	var err error
-	s.Env, err = env.UpAll(ctx, env.Options{Dir: s.envDir(), Shards: shards, Members: o.Members, Out: os.Stderr}, s.tmcOptions())
+	s.Env, err = env.UpAll(ctx, env.Options{
+		Dir: s.envDir(), Shards: shards, Members: o.Members, LateMembers: o.Members - len(o.Registered), Out: os.Stderr,
+	}, s.tmcOptions())
 	if err != nil {
 		return fmt.Errorf("starting the environment: %w", err)
 	}

@@ -116,6 +116,7 @@ func (t *Tenant) Certificate(tb testing.TB) tls.Certificate {
 // Register registers a member in the tenant's workspace under its own name.
 func (s *Suite) Register(t testing.TB, tenant *Tenant, member string) {
 	t.Helper()
+	s.StartMember(t, member)
 	if err := s.Env.RegisterMember(t.Context(), tenant.Workspace, member, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +125,7 @@ func (s *Suite) Register(t testing.TB, tenant *Tenant, member string) {
 // RegisterAs registers a member under another name.
 func (s *Suite) RegisterAs(t testing.TB, tenant *Tenant, member, name string) {
 	t.Helper()
+	s.StartMember(t, member)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{tmcv1alpha1.CredentialsLabel: tmcv1alpha1.CredentialsLabelValue}},
 		Data:       map[string][]byte{tmcv1alpha1.SecretKeyKubeconfig: s.MemberKubeconfig(t, member)},
@@ -131,7 +133,7 @@ func (s *Suite) RegisterAs(t testing.TB, tenant *Tenant, member, name string) {
 	if _, err := tenant.core(t).CoreV1().Secrets(metav1.NamespaceDefault).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatalf("creating the secret of %s: %v", name, err)
 	}
-	tenant.Kubectl.Apply(t, "apiVersion: tmc.kcp.io/v1alpha1\nkind: ClusterRegistration\nmetadata: {name: "+name+
+	tenant.Apply(t, "apiVersion: tmc.kcp.io/v1alpha1\nkind: ClusterRegistration\nmetadata: {name: "+name+
 		"}\nspec: {kubeconfigSecretRef: {namespace: default, name: "+name+"}}\n")
 }
 

@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
@@ -107,7 +106,9 @@ func WantCondition(conditions []metav1.Condition, conditionType string, status m
 // awaitReady waits until rows are Ready; it is for the start, when there is no test yet.
 func (c *Client) awaitReady(ctx context.Context, names []string) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, MemberTimeout, true, func(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, MemberTimeout)
+	defer cancel()
+	err := poll(ctx, func(ctx context.Context) (bool, error) {
 		last = c.allReady(ctx, names)
 		return last == nil, nil
 	})
