@@ -77,11 +77,6 @@ func Dependencies(obj *unstructured.Unstructured) []Reference {
 	return found.sorted()
 }
 
-// MakesPods says whether an object holds a template of pods, or is one.
-func MakesPods(obj *unstructured.Unstructured) bool {
-	return obj != nil && len(podSpecs(groupKind(obj), obj.Object)) > 0
-}
-
 // references collects what an object refers to.
 type references []Reference
 

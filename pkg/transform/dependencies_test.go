@@ -216,23 +216,3 @@ func TestSEC20RequestsAreBounded(t *testing.T) {
 		t.Errorf("%d resources count, memory is one of them: %v; want 64 with memory", len(got), found)
 	}
 }
-
-func TestMakesPods(t *testing.T) {
-	t.Parallel()
-	const template = `template: {spec: {containers: [{name: a, image: b}]}}`
-	for manifest, want := range map[string]bool{
-		`{apiVersion: apps/v1, kind: Deployment, spec: {` + template + `}}`:                      true,
-		`{apiVersion: batch/v1, kind: CronJob, spec: {jobTemplate: {spec: {` + template + `}}}}`: true,
-		`{apiVersion: example.com/v1, kind: Rollout, spec: {` + template + `}}`:                  true,
-		`{apiVersion: example.com/v1, kind: Certificate, spec: {secretName: a}}`:                 false,
-		`{apiVersion: v1, kind: Service, spec: {ports: [{port: 80}]}}`:                           false,
-		`{apiVersion: v1, kind: ConfigMap, data: {a: b}}`:                                        false,
-	} {
-		if got := transform.MakesPods(object(t, manifest)); got != want {
-			t.Errorf("MakesPods(%s) = %v", manifest, got)
-		}
-	}
-	if transform.MakesPods(nil) {
-		t.Error("nothing makes pods")
-	}
-}

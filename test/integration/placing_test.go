@@ -161,15 +161,10 @@ func TestDependenciesFollow(t *testing.T) {
 	tenant.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: default}\nstringData: {password: correct-horse}\n")
 	tenant.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: unrelated, namespace: default}\nstringData: {password: battery-staple}\n")
 	tenant.Apply(t, strings.Replace(deployment("web", 1), "resources:", "envFrom: [{configMapRef: {name: settings}}, {secretRef: {name: password}}], resources:", 1))
-	tenant.Apply(t, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny-all, namespace: default}\nspec: {podSelector: {}, policyTypes: [Ingress]}\n")
 	tenant.Apply(t, placement("web", "{resourceSelectors: [{kind: Deployment}]}"))
 	suite.WaitForDeployment(t, tenant, "west", "web", available(1))
 	member := suite.MemberClient(t, "west").CoreV1()
 	namespace := tenant.Namespace("default")
-	policies := suite.MemberClient(t, "west").NetworkingV1().NetworkPolicies(namespace)
-	if _, err := policies.Get(t.Context(), "deny-all", metav1.GetOptions{}); err != nil {
-		t.Errorf("the pods run without the policy that is for them: %v", err)
-	}
 	settings, err := member.ConfigMaps(namespace).Get(t.Context(), "settings", metav1.GetOptions{})
 	if err != nil || settings.Data["color"] != "blue" {
 		t.Fatalf("the ConfigMap on the member: %v, %v", settings, err)
@@ -193,13 +188,6 @@ func TestDependenciesFollow(t *testing.T) {
 			err = fmt.Errorf("there are the Secrets %v", names(left))
 		}
 		return err
-	})
-	framework.Eventually(t, "the policy to leave", framework.MemberTimeout, func(ctx context.Context) error {
-		_, err := policies.Get(ctx, "deny-all", metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return errors.Join(errors.New("it is there"), err)
 	})
 }
 

@@ -58,29 +58,21 @@ func (c *Controller) wrote(member workspace.Key, key Key, o outcome) {
 	c.engine.Add(key)
 }
 
-// Enqueue makes the controller look at an object, at what it scales if it is an autoscaler, and at what it is for if it is a
-// NetworkPolicy.
+// Enqueue makes the controller look at an object, and at what it scales if it is an autoscaler.
 func (c *Controller) Enqueue(gr schema.GroupResource, object workspace.Key) {
 	key := Key{Resource: gr, Object: object}
 	c.engine.Add(key)
-	switch gr {
-	case networkPolicies():
-		c.enqueueGuarded(key)
-	case autoscalers():
-		c.enqueueScaled(key)
+	if gr != autoscalers() {
+		return
 	}
-}
-
-func (c *Controller) enqueueScaled(autoscaler Key) {
-	object := autoscaler.Object
 	var now Key
-	if hpa, found := c.config.Upstream.Find(autoscaler.Resource, object); found {
+	if hpa, found := c.config.Upstream.Find(gr, object); found {
 		if scaled, ok := transform.ScaledBy(hpa); ok {
 			object.Name = scaled.Name
 			now = Key{Resource: scaled.GroupResource(), Object: object}
 		}
 	}
-	for _, concerned := range c.states.scale(autoscaler, now) {
+	for _, concerned := range c.states.scale(key, now) {
 		c.engine.Add(concerned)
 	}
 }

@@ -6,7 +6,12 @@ package sync
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
+	"github.com/kcp-dev/tmc/pkg/transform"
+	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 // doubtPause is how often something is looked at that has copies, while it is not certain what should be. Nobody tells
@@ -25,7 +30,7 @@ func (c *Controller) doubt(key Key) engine.Result {
 // unheard reports whether a copy that nothing is known to need may be needed by an object that was not looked at yet, as
 // after a start. Such objects are queued.
 func (p *pass) unheard() bool {
-	if p.deleting || p.stopped || !mayBeNeeded(p.key.Resource) || !p.hasOthers() {
+	if p.deleting || p.stopped || transform.Class(p.key.Resource) != transform.ClassConfiguration || !p.hasOthers() {
 		return false
 	}
 	unheard, up := false, p.c.config.Upstream
@@ -35,13 +40,18 @@ func (p *pass) unheard() bool {
 			continue
 		}
 		for _, found := range up.InNamespace(gr, p.ws().Workspace, p.ws().Namespace) {
-			if key := beside(p.key, gr, found.GetName()); p.c.needs(key, found).Has(p.key) && !p.c.states.knowsNeeds(key) {
+			if key := p.beside(gr, found); needsOf(key, transform.Dependencies(found)).Has(p.key) && !p.c.states.knowsNeeds(key) {
 				p.c.engine.Add(key)
 				unheard = true
 			}
 		}
 	}
 	return unheard
+}
+
+// beside is the key of another object of the namespace.
+func (p *pass) beside(gr schema.GroupResource, object *unstructured.Unstructured) Key {
+	return Key{Resource: gr, Object: workspace.Key{Workspace: p.ws().Workspace, Namespace: p.ws().Namespace, Name: object.GetName()}}
 }
 
 // hasOthers reports whether members have copies that are not wanted.

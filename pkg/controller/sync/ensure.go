@@ -136,10 +136,9 @@ func (p *pass) finished() bool {
 	return false
 }
 
-// lacks returns something that the object needs, which exists in the workspace and is not on the member yet. A member that
-// keeps NetworkPolicies from us, or lacks them, gets no pods that they are for.
+// lacks returns something that the object refers to, which exists in the workspace and is not on the member yet.
 func (p *pass) lacks(member workspace.Key) (string, bool) {
-	for need := range p.c.needs(p.key, p.upstream) {
+	for need := range needsOf(p.key, transform.Dependencies(p.upstream)) {
 		kind, known := p.c.kind(need.Resource)
 		found, exists := p.c.config.Upstream.Find(need.Resource, need.Object)
 		if !known || !exists {
@@ -151,7 +150,7 @@ func (p *pass) lacks(member workspace.Key) (string, bool) {
 		if p.c.states.isThere(need, member) {
 			continue
 		}
-		if p.c.config.Downstream.Synced(member, kind.GVR) || need.Resource == networkPolicies() {
+		if p.c.config.Downstream.Synced(member, kind.GVR) {
 			return found.GetKind() + " " + found.GetName(), true
 		}
 	}

@@ -208,7 +208,7 @@ func (p *pass) planDependencies() {
 			reach[member] = p.nameOf(member)
 		}
 	}
-	needs := p.c.needs(p.key, p.upstream)
+	needs := needsOf(p.key, transform.Dependencies(p.upstream))
 	if len(reach) == 0 {
 		needs = nil
 	}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -337,4 +338,15 @@ func (s *states) onMember(member workspace.Key) []Key {
 		}
 	}
 	return found.UnsortedList()
+}
+
+// needsOf turns references to keys.
+func needsOf(key Key, references []transform.Reference) sets.Set[Key] {
+	needs := sets.Set[Key]{}
+	for _, reference := range references {
+		need := Key{Object: workspace.Key{Workspace: key.Object.Workspace, Namespace: key.Object.Namespace, Name: reference.Name}}
+		need.Resource.Group, need.Resource.Resource = reference.Group, reference.Resource
+		needs.Insert(need)
+	}
+	return needs
 }

@@ -104,7 +104,6 @@ func newWorld(t testing.TB) *world {
 			configmapsGR:                  {GVR: configmapsGR.WithVersion("v1"), Claimed: true},
 			jobsGR:                        {GVR: jobsGR.WithVersion("v1"), Status: true},
 			autoscalers():                 {GVR: autoscalers().WithVersion("v2"), Status: true},
-			networkPolicies():             {GVR: networkPolicies().WithVersion("v1")},
 			{Resource: "serviceaccounts"}: {GVR: schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}, Claimed: true},
 			{Resource: "secrets"}:         {GVR: schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, Claimed: true},
 		},
