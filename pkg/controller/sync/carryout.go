@@ -187,7 +187,7 @@ func (p *pass) at() Location {
 }
 
 func (p *pass) newRow(member workspace.Key, name string) Row {
-	row := Row{Cluster: name, Member: member, Object: tmcv1alpha1.PlacedObject{
+	row := Row{Cluster: name, Member: member, Owner: p.ownerAt(member), Object: tmcv1alpha1.PlacedObject{
 		Name: p.ws().Name, Synced: metav1.ConditionUnknown, Health: tmcv1alpha1.HealthUnknown,
 	}}
 	if p.upstream != nil {

@@ -40,7 +40,7 @@ func (p *pass) unheard() bool {
 			continue
 		}
 		for _, found := range up.InNamespace(gr, p.ws().Workspace, p.ws().Namespace) {
-			if key := p.beside(gr, found); needsOf(key, transform.Dependencies(found)).Has(p.key) && !p.c.states.knowsNeeds(key) {
+			if key := p.beside(gr, found); !p.c.states.knowsNeeds(key) && needsOf(key, transform.Dependencies(found)).Has(p.key) {
 				p.c.engine.Add(key)
 				unheard = true
 			}

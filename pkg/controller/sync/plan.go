@@ -31,7 +31,7 @@ type pass struct {
 	// stopped says that nothing comes back from members any more: the workspace gives up its binding.
 	stopped   bool
 	placement *tmcv1alpha1.Placement
-	owner     workspace.Key // the Placement that its rows are shown with
+	owner     workspace.Key // that Placement's key
 	suspended bool
 	// loans says that it was known who sees which member before anything was looked up.
 	loans bool
@@ -49,6 +49,8 @@ type pass struct {
 type target struct {
 	name     string
 	replicas *int32
+	// owner is the Placement because of which.
+	owner workspace.Key
 }
 
 func (p *pass) ws() workspace.Key { return p.key.Object }
@@ -134,7 +136,7 @@ func (p *pass) planPlacement(certain bool) bool {
 			if placeless {
 				share = p.running(member)
 			}
-			p.wanted[member] = target{name: decision.ClusterName, replicas: share}
+			p.wanted[member] = target{name: decision.ClusterName, replicas: share, owner: p.owner}
 		}
 	}
 	return true
@@ -180,32 +182,29 @@ func hasReplicas(object *unstructured.Unstructured) bool {
 func (p *pass) planDependencies() {
 	workloads, members := p.c.states.dependents(p.key)
 	if _, _, ok := transform.Syncable(p.key.Resource, true, p.upstream); ok && !p.deleting && !p.stopped {
-		for member, name := range members {
+		for member, at := range members {
 			if _, known := p.wanted[member]; !known {
-				p.wanted[member] = target{name: name}
+				p.wanted[member] = target{name: at.name, owner: at.owner}
 				delete(p.staying, member)
 			}
-		}
-		if p.owner == (workspace.Key{}) && len(members) > 0 {
-			p.owner = p.c.states.ownerOf(workloads)
 		}
 		if p.placement == nil {
 			p.suspended = slices.ContainsFunc(workloads, p.c.isSuspended)
 		}
 	}
-	reach := map[workspace.Key]string{}
+	reach := map[workspace.Key]reached{}
 	for member, t := range p.wanted {
-		reach[member] = t.name
+		reach[member] = reached{t.name, t.owner}
 	}
 	for member, name := range p.staying {
 		// One that is left and has no copy any more needs nothing: what it needed would keep the member from being left.
 		if p.mayHave(member) {
-			reach[member] = name
+			reach[member] = reached{name, p.ownerAt(member)}
 		}
 	}
 	for _, member := range p.c.states.membersWith(p.key) {
 		if _, known := reach[member]; !known {
-			reach[member] = p.nameOf(member)
+			reach[member] = reached{p.nameOf(member), p.ownerAt(member)}
 		}
 	}
 	needs := needsOf(p.key, transform.Dependencies(p.upstream))
@@ -244,7 +243,7 @@ func (p *pass) isBlind(member workspace.Key) bool {
 }
 
 // require notes what an object needs and where, and has what that concerns looked at.
-func (c *Controller) require(key Key, needs sets.Set[Key], reach map[workspace.Key]string) {
+func (c *Controller) require(key Key, needs sets.Set[Key], reach map[workspace.Key]reached) {
 	for _, need := range c.states.require(key, needs, reach) {
 		c.engine.Add(need)
 	}
@@ -323,15 +322,14 @@ func (p *pass) nameOf(member workspace.Key) string {
 	return "a member that is not lent any more"
 }
 
-// ownerOf returns the first Placement, by name, of some workloads.
-func (s *states) ownerOf(workloads []Key) workspace.Key {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var first workspace.Key
-	for _, workload := range workloads {
-		if owner, placed := s.placedBy[workload]; placed && (first == (workspace.Key{}) || owner.Compare(first) < 0) {
-			first = owner
-		}
+// ownerAt is the Placement that a copy on a member is shown with: the one because of which it is there or, if nothing wants
+// it there any more, was.
+func (p *pass) ownerAt(member workspace.Key) workspace.Key {
+	switch t, wants := p.wanted[member]; {
+	case wants:
+		return t.owner
+	case p.owner != workspace.Key{}:
+		return p.owner
 	}
-	return first
+	return p.c.states.shownBy(p.key, member)
 }

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -22,6 +21,8 @@ type Row struct {
 	// Cluster is the member's name in the workspace, and Member its registration.
 	Cluster string
 	Member  workspace.Key
+	// Owner is the Placement that the copy is shown with.
+	Owner workspace.Key
 	// Leaving says that the copy stays only until others are available.
 	Leaving bool
 	// Object is what became of the copy.
@@ -72,7 +73,7 @@ type states struct {
 	objects map[Key]*object
 	// outcomes of lanes that the object's worker has not taken in yet.
 	outcomes map[Key]map[workspace.Key]outcome
-	// rows by object, and which objects a Placement has.
+	// rows by object, the Placement that selects it, and which objects a Placement selects or has rows of.
 	rows        map[Key][]Row
 	placedBy    map[Key]workspace.Key
 	byPlacement map[workspace.Key]sets.Set[Key]
@@ -84,7 +85,7 @@ type states struct {
 	needs    map[Key]sets.Set[Key]
 	neededBy map[Key]sets.Set[Key]
 	// reach are the members that a workload is or should be on, for what it needs.
-	reach map[Key]map[workspace.Key]string
+	reach map[Key]map[workspace.Key]reached
 	// heard are the objects whose needs are known, looked those that a whole pass was made over, and scaled what autoscalers
 	// scale.
 	heard  sets.Set[Key]
@@ -101,7 +102,7 @@ func newStates() *states {
 		objects: map[Key]*object{}, outcomes: map[Key]map[workspace.Key]outcome{}, rows: map[Key][]Row{},
 		placedBy: map[Key]workspace.Key{}, byPlacement: map[workspace.Key]sets.Set[Key]{},
 		located: map[Key]map[workspace.Key]struct{}{}, needs: map[Key]sets.Set[Key]{}, neededBy: map[Key]sets.Set[Key]{},
-		reach: map[Key]map[workspace.Key]string{}, counts: map[workspace.Key]int{},
+		reach: map[Key]map[workspace.Key]reached{}, counts: map[workspace.Key]int{},
 		heard: sets.Set[Key]{}, looked: sets.Set[Key]{}, scaled: map[Key]Key{}, unheld: sets.Set[workspace.Key]{}, fresh: map[workspace.Key]map[Key]time.Time{},
 	}
 }
@@ -201,42 +202,71 @@ func (s *states) membersWith(key Key) []workspace.Key {
 	return slices.Collect(maps.Keys(s.located[key]))
 }
 
-// publish replaces the rows of an object, and returns the Placements that show something else now.
+// publish replaces the rows of an object, and the Placement that selects it, and returns the Placements that show something
+// else now.
 func (s *states) publish(key Key, placement workspace.Key, rows []Row) []workspace.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looked.Insert(key)
-	before, had := s.placedBy[key]
-	same := had && before == placement && slices.EqualFunc(s.rows[key], rows, sameRow)
-	if same || (!had && placement == workspace.Key{}) {
+	was, before := s.placedBy[key], s.rows[key]
+	if was == placement && slices.EqualFunc(before, rows, sameRow) {
 		return nil
 	}
-	changed := []workspace.Key{}
-	if had {
-		s.byPlacement[before].Delete(key)
-		if s.byPlacement[before].Len() == 0 {
-			delete(s.byPlacement, before)
+	had, has := ownersOf(was, before), ownersOf(placement, rows)
+	var changed []workspace.Key
+	for _, owner := range had {
+		if !slices.Contains(has, owner) {
+			changed = append(changed, owner)
+			s.byPlacement[owner].Delete(key)
+			if s.byPlacement[owner].Len() == 0 {
+				delete(s.byPlacement, owner)
+			}
 		}
-		changed = append(changed, before)
 	}
-	delete(s.placedBy, key)
-	delete(s.rows, key)
-	if placement == (workspace.Key{}) {
-		return changed
+	for _, owner := range has {
+		if !slices.Contains(had, owner) || !slices.EqualFunc(shownWith(before, owner), shownWith(rows, owner), sameRow) {
+			changed = append(changed, owner)
+		}
+		if s.byPlacement[owner] == nil {
+			s.byPlacement[owner] = sets.Set[Key]{}
+		}
+		s.byPlacement[owner].Insert(key)
 	}
 	s.placedBy[key], s.rows[key] = placement, rows
-	if s.byPlacement[placement] == nil {
-		s.byPlacement[placement] = sets.Set[Key]{}
+	if placement == (workspace.Key{}) {
+		delete(s.placedBy, key)
 	}
-	s.byPlacement[placement].Insert(key)
-	if before != placement {
-		changed = append(changed, placement)
+	if len(rows) == 0 {
+		delete(s.rows, key)
 	}
 	return changed
 }
 
+// ownersOf are the Placements that an object belongs to: the one that selects it, and those that its rows are shown with.
+func ownersOf(placement workspace.Key, rows []Row) []workspace.Key {
+	var owners []workspace.Key
+	if placement != (workspace.Key{}) {
+		owners = append(owners, placement)
+	}
+	for i := range rows {
+		if !slices.Contains(owners, rows[i].Owner) {
+			owners = append(owners, rows[i].Owner)
+		}
+	}
+	return owners
+}
+
+// shownWith are the rows that a Placement shows.
+func shownWith(rows []Row, owner workspace.Key) []Row {
+	others := func(row Row) bool { return row.Owner != owner }
+	if !slices.ContainsFunc(rows, others) {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), others)
+}
+
 func sameRow(a, b Row) bool {
-	if a.Cluster != b.Cluster || a.Member != b.Member || a.Leaving != b.Leaving {
+	if a.Cluster != b.Cluster || a.Member != b.Member || a.Owner != b.Owner || a.Leaving != b.Leaving {
 		return false
 	}
 	x, y := a.Object, b.Object
@@ -251,58 +281,21 @@ func (s *states) rowsOf(placement workspace.Key) map[Key][]Row {
 	defer s.mu.RUnlock()
 	out := make(map[Key][]Row, len(s.byPlacement[placement]))
 	for key := range s.byPlacement[placement] {
-		out[key] = s.rows[key]
+		out[key] = shownWith(s.rows[key], placement)
 	}
 	return out
 }
 
-// require replaces what a workload needs, and returns what must be looked at again.
-func (s *states) require(key Key, needs sets.Set[Key], reach map[workspace.Key]string) []Key {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heard.Insert(key)
-	before := s.needs[key]
-	moved := !maps.Equal(s.reach[key], reach)
-	changed := make([]Key, 0, len(needs))
-	for need := range before.Difference(needs) {
-		s.neededBy[need].Delete(key)
-		if s.neededBy[need].Len() == 0 {
-			delete(s.neededBy, need)
-		}
-		changed = append(changed, need)
-	}
-	for need := range needs {
-		if s.neededBy[need] == nil {
-			s.neededBy[need] = sets.Set[Key]{}
-		}
-		if !s.neededBy[need].Has(key) || moved {
-			changed = append(changed, need)
-		}
-		s.neededBy[need].Insert(key)
-	}
-	if len(needs) == 0 {
-		delete(s.needs, key)
-	} else {
-		s.needs[key] = needs
-	}
-	if len(reach) == 0 {
-		delete(s.reach, key)
-	} else {
-		s.reach[key] = reach
-	}
-	return changed
-}
-
-// dependents returns the workloads that need an object, and the members that they are on, with the members' names.
-func (s *states) dependents(key Key) (workloads []Key, members map[workspace.Key]string) {
+// shownBy is the Placement that the copy on a member was shown with last.
+func (s *states) shownBy(key Key, member workspace.Key) workspace.Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	members = map[workspace.Key]string{}
-	for workload := range s.neededBy[key] {
-		workloads = append(workloads, workload)
-		maps.Copy(members, s.reach[workload])
+	for i := range s.rows[key] {
+		if row := &s.rows[key][i]; row.Member == member {
+			return row.Owner
+		}
 	}
-	return workloads, members
+	return workspace.Key{}
 }
 
 // forget drops an object that is gone on all sides.
@@ -334,19 +327,10 @@ func (s *states) onMember(member workspace.Key) []Key {
 	}
 	for key, reach := range s.reach {
 		if _, there := reach[member]; there {
-			found = found.Union(s.needs[key])
+			for need := range s.needs[key] {
+				found.Insert(need)
+			}
 		}
 	}
 	return found.UnsortedList()
-}
-
-// needsOf turns references to keys.
-func needsOf(key Key, references []transform.Reference) sets.Set[Key] {
-	needs := sets.Set[Key]{}
-	for _, reference := range references {
-		need := Key{Object: workspace.Key{Workspace: key.Object.Workspace, Namespace: key.Object.Namespace, Name: reference.Name}}
-		need.Resource.Group, need.Resource.Resource = reference.Group, reference.Resource
-		needs.Insert(need)
-	}
-	return needs
 }

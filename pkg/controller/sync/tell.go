@@ -58,19 +58,22 @@ func (p *pass) eventName(suffix string) string {
 	return p.ws().Name[:min(len(p.ws().Name), longest)] + "." + suffix
 }
 
-// publish makes the rows known to the view.
+// publish makes the rows known to the view. What the workspace does not have any more is shown with no Placement.
 func (p *pass) publish() {
-	if p.upstream == nil && len(p.rows) == 0 {
-		p.owner = workspace.Key{}
+	vacated := p.c.states.vacates(p.key, p.rows)
+	rows, owner := p.rows, p.owner
+	if p.upstream == nil {
+		rows, owner = nil, workspace.Key{}
 	}
-	if p.owner == (workspace.Key{}) && p.upstream != nil && len(p.rows) > 0 {
-		p.owner = workspace.Key{
-			Workspace: p.ws().Workspace, Namespace: p.ws().Namespace,
-			Name: orElse(p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation], "-"),
+	for i := range rows {
+		if rows[i].Owner == (workspace.Key{}) {
+			rows[i].Owner = workspace.Key{
+				Workspace: p.ws().Workspace, Namespace: p.ws().Namespace,
+				Name: orElse(p.upstream.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation], "-"),
+			}
 		}
 	}
-	vacated := p.c.states.vacates(p.key, p.rows)
-	for _, placement := range p.c.states.publish(p.key, p.owner, p.rows) {
+	for _, placement := range p.c.states.publish(p.key, owner, rows) {
 		p.c.config.OnProgress(placement)
 	}
 	if vacated { // the namespace may have been looked at while the row still said that it is in use
