@@ -54,7 +54,7 @@ test: ## Unit and integration tests, with the coverage of both merged.
 .PHONY: test-unit
 test-unit: ## Unit tests, with the race detector. Four packages at once, whatever the processors: many tests wait for clocks.
 	rm -rf $(COVERDIR)/unit && mkdir -p $(COVERDIR)/unit
-	$(TESTENV) go test -p 4 -race -vet=off -ldflags='-s -w' -cover -covermode=atomic $(UNIT) -args -test.gocoverdir=$(COVERDIR)/unit
+	go test -p 4 -race -vet=off -ldflags='-s -w' -cover -covermode=atomic $(UNIT) -args -test.gocoverdir=$(COVERDIR)/unit
 
 .PHONY: test-integration
 test-integration: ## Integration tests against real kcp and real members, the server built with coverage counters.

@@ -24,6 +24,9 @@ const (
 	DefaultReaderName = "tmc-reader"
 )
 
+// everything stands for all kinds that tenants get in --resources.
+const everything = "all"
+
 type options struct {
 	name, namespace string
 	readOnly        bool
@@ -43,7 +46,9 @@ A member that lacks a kind says APIMissing, and Placements that place it go else
 		Example: `  # Everything that tenants may place.
   tmc-apiserver member-role | kubectl --context=east apply -f -
   # A member for web servers without state.
-  tmc-apiserver member-role --resources=deployments.apps,services,configmaps,secrets,serviceaccounts | kubectl --context=edge apply -f -`,
+  tmc-apiserver member-role --resources=deployments.apps,services,configmaps,secrets,serviceaccounts | kubectl --context=edge apply -f -
+  # One that also runs a kind which the provider offers tenants besides.
+  tmc-apiserver member-role --resources=all,widgets.example.com | kubectl --context=west apply -f -`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -60,7 +65,7 @@ A member that lacks a kind says APIMissing, and Placements that place it go else
 		DefaultSyncerName+" by default, "+DefaultReaderName+" with --read-only.")
 	cmd.Flags().StringVar(&o.namespace, "namespace", o.namespace, "Namespace of the ServiceAccount. It is made, too.")
 	cmd.Flags().StringSliceVar(&o.resources, "resources", nil,
-		"Kinds that are placed on the member, by resource and group such as deployments.apps. All that tenants get if empty.")
+		"Kinds that are placed on the member, by resource and group such as deployments.apps; all stands for those that come with TMC, as when this is empty.")
 	cmd.Flags().BoolVar(&o.readOnly, "read-only", false, "Health and capacity only: nothing is ever placed on the member.")
 	return cmd
 }
@@ -111,7 +116,15 @@ func (o *options) rules() ([]rbacv1.PolicyRule, error) {
 	}
 	named := make([]schema.GroupResource, 0, len(o.resources))
 	for _, each := range o.resources {
-		named = append(named, schema.ParseGroupResource(each))
+		if each != everything {
+			named = append(named, schema.ParseGroupResource(each))
+			continue
+		}
+		placeable, err := Placeable()
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, placeable...)
 	}
 	rules, err := Syncer(named)
 	if err != nil {

@@ -83,6 +83,7 @@ func TestCommand(t *testing.T) {
 		"everything":       {with: []string{"kind: Namespace", "name: tmc-syncer", "namespace: tmc-system", "- cronjobs", "- configmaps", "kind: ClusterRoleBinding"}, without: []string{"creationTimestamp", "status", "spec:"}},
 		"named":            {args: []string{"--resources=deployments.apps,configmaps,deployments.apps", "--name=edge", "--namespace=fleet"}, with: []string{"name: edge", "namespace: fleet", "- deployments", "- configmaps", "- nodes"}, without: []string{"- cronjobs", "- secrets", "tmc-"}},
 		"read only":        {args: []string{"--read-only"}, with: []string{"name: tmc-reader", "- kube-system", "- pods"}, without: []string{"- create", "- secrets"}},
+		"all and more":     {args: []string{"--resources=all,widgets.example.com"}, with: []string{"- widgets", "- example.com", "- cronjobs", "- secrets"}, without: []string{"- all"}},
 		"both":             {args: []string{"--read-only", "--resources=secrets"}, fails: "--read-only and --resources exclude each other"},
 		"what gives right": {args: []string{"--resources=deployments.apps,roles.rbac.authorization.k8s.io"}, fails: "--resources: roles.rbac.authorization.k8s.io: "},
 		"pods":             {args: []string{"--resources=pods"}, fails: "made by the controllers of each member"},

@@ -125,19 +125,24 @@ func (l layout) memberSpec(s *state, m memberState) proc.Spec {
 	}
 }
 
-// StartMember starts one of the LateMembers, and waits until it is ready. One that was started stays as it is.
+// StartMember starts one of the LateMembers, and waits until it is ready. One that runs is waited for alone.
 func (e *Environment) StartMember(ctx context.Context, name string) error {
-	e.lateMu.Lock()
+	e.lateMu.Lock() // one after the other: an API server that gets too little of the processor gives up
 	defer e.lateMu.Unlock()
 	i := slices.IndexFunc(e.state.Members, func(m memberState) bool { return m.Name == name })
 	if i < 0 {
 		return fmt.Errorf("starting member %q: there are only %d members", name, len(e.state.Members))
 	}
-	switch _, err := e.table.Find(processMember + name); {
+	m := e.state.Members[i]
+	switch p, err := e.table.Find(processMember + name); {
 	case errors.Is(err, os.ErrNotExist):
-		return e.startMember(ctx, e.state.Members[i])
-	default:
+		return e.startMember(ctx, m)
+	case err != nil:
 		return err
+	case !p.Running():
+		return fmt.Errorf("starting member %s: it was started before, and has ended", name)
+	default:
+		return e.awaitMember(ctx, p, m)
 	}
 }
 
@@ -161,6 +166,10 @@ func (e *Environment) runMember(ctx context.Context, m memberState) error {
 	if err != nil {
 		return err
 	}
+	return e.awaitMember(ctx, p, m)
+}
+
+func (e *Environment) awaitMember(ctx context.Context, p *proc.Process, m memberState) error {
 	client, err := e.memberClient(m.Name)
 	if err != nil {
 		return err
