@@ -288,11 +288,14 @@ func TestRemovedMemberIsNotFollowed(t *testing.T) {
 	h := runCopies(t, fast(), deployments)
 	h.Ensure(east, member.connection())
 	h.waitSynced(deployments)
+	told := len(h.members)
 	h.Remove(east)
 	eventually(t, func() bool { return member.openConnections() == 0 }, func() string { return "all connections closed" })
 	if _, found := h.Copy(east, keyOf(deployments, "web")); found {
 		t.Error("the copy is still known")
 	}
+	// Its registration may be there still: whoever shows its copies must hear that nothing is known of them any more.
+	eventually(t, func() bool { return len(h.members) > told }, func() string { return "told that the copies differ" })
 }
 
 func TestRotatedCredentialsKeepTheCopies(t *testing.T) {

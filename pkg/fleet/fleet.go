@@ -112,8 +112,10 @@ func (f *Fleet) Remove(key workspace.Key) {
 	if m, found := f.members[key]; found {
 		delete(f.members, key)
 		delete(f.dirty, key)
-		delete(f.copied, key)
 		m.stop()
+		// Its registration may be there still, such as one that lost its credentials: what is known of the copies differs.
+		f.copied[key] = struct{}{}
+		f.signal()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,8 @@ type fakeKCP struct {
 	posts    []patched
 	// documents are answered as they are: those of discovery, which is a path that is no collection.
 	documents map[string]any
-	refused   map[string]int // path without a query -> HTTP status
+	refused   map[string]int    // path without a query -> HTTP status
+	pages     map[string]string // what is answered with 404, by path without a query
 }
 
 // past is an event that a watch from an earlier revision has to see.
@@ -58,7 +60,7 @@ func newFakeKCP(t *testing.T) *fakeKCP {
 	t.Helper()
 	f := &fakeKCP{
 		objects: map[string][]*unstructured.Unstructured{}, history: map[string][]past{}, watchers: map[string][]chan metav1.WatchEvent{}, broken: map[string]int{},
-		documents: map[string]any{}, refused: map[string]int{},
+		documents: map[string]any{}, refused: map[string]int{}, pages: map[string]string{},
 	}
 	f.Server = httptest.NewTLSServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
@@ -94,12 +96,18 @@ func (f *fakeKCP) serve(w http.ResponseWriter, r *http.Request) {
 			code, failing = one, true
 		}
 	}
+	if page, found := f.pages[r.URL.Path]; found {
+		f.mu.Unlock()
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, page)
+		return
+	}
 	if failing {
 		f.mu.Unlock()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		reasons := map[int]string{403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
-		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q}`, code, reasons[code])
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q,"details":{"name":%q}}`, code, reasons[code], path.Base(r.URL.Path))
 		return
 	}
 	if r.Method == http.MethodPatch {

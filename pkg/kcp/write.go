@@ -16,6 +16,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation/path"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -33,6 +34,10 @@ var ErrNotBound = errors.New("the workspace has no active binding")
 // ErrEndpointAway is the cause when a write is not even tried, since another one is finding out right now whether an
 // endpoint that did not answer is back.
 var ErrEndpointAway = errors.New("the endpoint of the workspace does not answer")
+
+// ErrNotServed is the cause when an endpoint does not know a resource that it showed, as while kcp starts: it listens
+// before it has read everything. It says nothing of the object.
+var ErrNotServed = errors.New("the endpoint of the workspace does not serve the resource yet")
 
 // verb is what is written, for metrics.
 type verb string
@@ -92,6 +97,9 @@ func collection(gvr schema.GroupVersionResource, namespace string) []string {
 // write sends one request to a workspace, and counts what comes of it.
 func (s *export) write(ctx context.Context, ws logicalcluster.Name, verb verb, method string, segments []string, contentType string, body []byte) error {
 	err := s.send(ctx, ws, method, segments, contentType, body)
+	if apierrors.IsNotFound(err) && !isOfObject(err) {
+		err = fmt.Errorf("%w: %s", ErrNotServed, err.Error()) // whoever writes must not take the object for gone
+	}
 	s.config.Metrics.wrote(verb, outcomeOf(err))
 	return err
 }
@@ -125,6 +133,17 @@ func (s *export) send(ctx context.Context, ws logicalcluster.Name, method string
 	return err
 }
 
+// isOfObject says whether it is an object that was not found, and not its resource: kcp names the object then, where
+// client-go does it for an answer that is no status.
+func isOfObject(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+		return false
+	}
+	details := status.Status().Details
+	return details != nil && details.Name != ""
+}
+
 // answered says whether the outcome of a write came from the other end.
 func answered(err error) bool {
 	var status apierrors.APIStatus
@@ -140,6 +159,8 @@ func outcomeOf(err error) string {
 		return "not_bound"
 	case errors.Is(err, ErrNotShown):
 		return "not_shown"
+	case errors.Is(err, ErrNotServed):
+		return "not_served"
 	case errors.Is(err, ErrEndpointAway):
 		return "away"
 	case !answered(err):

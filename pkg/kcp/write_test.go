@@ -176,6 +176,19 @@ func TestWritesAreCountedByOutcome(t *testing.T) {
 			t.Errorf("%s: got error %v", name, err)
 		}
 	}
+	// As kcp answers while it starts, and later for a kind that it has not read yet: neither is said of the object.
+	for name, page := range map[string]string{
+		"starting": "404 page not found",
+		"unread":   `{"kind":"Status","apiVersion":"v1","status":"Failure","code":404,"reason":"NotFound","details":{},"message":"the server could not find the requested resource"}`,
+	} {
+		f.mu.Lock()
+		f.pages["/a/clusters/one/apis/apps/v1/namespaces/shop/deployments/"+name] = page
+		f.mu.Unlock()
+		err := w.PatchMetadata(t.Context(), deploymentsGR, in("one", "shop", name), []byte(`{}`))
+		if status := apierrors.APIStatus(nil); !errors.Is(err, ErrNotServed) || errors.As(err, &status) || apierrors.IsNotFound(err) {
+			t.Errorf("%s: got error %v", name, err)
+		}
+	}
 	_ = w.PatchMetadata(t.Context(), deploymentsGR, in("two", "shop", "web"), []byte(`{}`))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -195,6 +208,7 @@ tmc_kcp_writes_total{outcome="conflict",verb="patch_metadata"} 1
 tmc_kcp_writes_total{outcome="forbidden",verb="patch_metadata"} 1
 tmc_kcp_writes_total{outcome="not_bound",verb="patch_metadata"} 1
 tmc_kcp_writes_total{outcome="not_found",verb="patch_metadata"} 1
+tmc_kcp_writes_total{outcome="not_served",verb="patch_metadata"} 2
 tmc_kcp_writes_total{outcome="ok",verb="patch_metadata"} 1
 tmc_kcp_writes_total{outcome="refused",verb="patch_metadata"} 1
 tmc_kcp_writes_total{outcome="unanswered",verb="patch_metadata"} 1
@@ -202,7 +216,7 @@ tmc_kcp_writes_total{outcome="unanswered",verb="patch_metadata"} 1
 	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "tmc_kcp_writes_total"); err != nil {
 		t.Error(err)
 	}
-	if w.Requests() != uint64(len(answers)+1) {
-		t.Errorf("got %d requests, want %d", w.Requests(), len(answers)+1)
+	if w.Requests() != uint64(len(answers)+3) {
+		t.Errorf("got %d requests, want %d", w.Requests(), len(answers)+3)
 	}
 }

@@ -6,6 +6,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	gosync "sync"
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
@@ -106,10 +107,13 @@ func (p *parts) connectPlacing() {
 		w.schedule.Enqueue(key)
 		w.report.Enqueue(key)
 	})
+	var ending gosync.Mutex // a registration that was found to be gone must not be ended after it was found to be there
 	p.set.Registrations().AddHandler(func(key workspace.Key) {
 		w.schedule.MemberChanged(key)
 		w.detach.Enqueue(key)
 		w.sync.RegistrationChanged(key)
+		ending.Lock()
+		defer ending.Unlock()
 		if _, exists := p.set.Registrations().Find(key); !exists {
 			w.sync.RemoveMember(key)
 		}

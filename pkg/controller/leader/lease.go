@@ -96,10 +96,10 @@ func (l *lease) write(record resourcelock.LeaderElectionRecord, do func() error)
 	if record.HolderIdentity != l.Identity() {
 		return nil
 	}
-	held := l.isHeld()
 	until := began.Add(time.Duration(record.LeaseDurationSeconds) * time.Second)
-	l.until.Store(&until)
-	if !held {
+	before := l.until.Swap(&until)
+	// Judged after it was replaced: what was dropped in between, because it had ended, is done when it is gained.
+	if before == nil || !l.clock.Now().Before(*before) {
 		l.gained()
 	}
 	return nil

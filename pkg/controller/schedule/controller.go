@@ -30,6 +30,10 @@ type Controller struct {
 	places *byPlace
 	ledger *ledger
 
+	// noting is held from a look at a Placement, or a member, until what was seen is noted: what is noted last must be what
+	// was seen last.
+	noting sync.Mutex
+
 	// deciding is held from a look at the members until what was decided is promised: the next one must know of it.
 	deciding sync.Mutex
 
@@ -79,6 +83,8 @@ type decided struct {
 	// unplaced says which replicas have no place on the members that were chosen.
 	unplaced string
 	waiting  bool // for members to change
+	// seeks says that it takes every member that fits, and some have too little room.
+	seeks bool
 	// uncertain says that the decisions were kept since not everything has been read that they depend on.
 	uncertain bool
 }
@@ -102,13 +108,20 @@ func (c *Controller) Run(ctx context.Context) { c.engine.Run(ctx) }
 // Enqueue makes the controller look at a Placement that changed, and, if it concerns them, at those of its namespace
 // that compete with it.
 func (c *Controller) Enqueue(key workspace.Key) {
-	p, exists := c.config.Placements.Find(key)
-	c.places.set(key, exists)
-	if exists && c.showsTheSame(key, shownOf(p)) {
+	if c.note(key) {
 		c.engine.Add(key)
 		return
 	}
 	c.enqueueWhole(key)
+}
+
+// note takes in whether a Placement exists and what others depend on of it, and reports whether that is what is known.
+func (c *Controller) note(key workspace.Key) (same bool) {
+	c.noting.Lock()
+	defer c.noting.Unlock()
+	p, exists := c.config.Placements.Find(key)
+	c.places.set(key, exists)
+	return exists && c.showsTheSame(key, shownOf(p))
 }
 
 // enqueueWhole does as Enqueue, whether the Placement changed or not.
@@ -132,7 +145,7 @@ func (c *Controller) showsTheSame(key workspace.Key, now shown) bool {
 // EnqueueAll makes the controller look at every Placement, as a new leader must.
 func (c *Controller) EnqueueAll() {
 	for _, p := range c.config.Placements.List() {
-		c.places.set(keyOf(p), true)
+		c.note(keyOf(p))
 		c.enqueueWhole(keyOf(p))
 	}
 }
@@ -179,10 +192,16 @@ func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
 // MemberChanged makes the controller look at the Placements that a change of a member may matter to: all of those who see
 // it if it takes work or not for another reason than before, and those that wait for room if only its figures differ.
 func (c *Controller) MemberChanged(registration workspace.Key) {
-	onlyFigures := c.roster.reshape(registration, c.shapeOf(registration))
+	onlyFigures := c.reshape(registration)
 	for _, ws := range c.roster.viewers(registration) {
 		c.enqueueWorkspace(ws, onlyFigures)
 	}
+}
+
+func (c *Controller) reshape(registration workspace.Key) (same bool) {
+	c.noting.Lock()
+	defer c.noting.Unlock()
+	return c.roster.reshape(registration, c.shapeOf(registration))
 }
 
 // roomChanged makes the controller look at the Placements that wait for room on a member.
@@ -195,17 +214,24 @@ func (c *Controller) roomChanged(registration workspace.Key) {
 
 func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, onlyWaiting bool) {
 	for _, key := range c.places.in(ws) {
-		if !onlyWaiting || c.waits(key) {
+		switch waits, seeks := c.waits(key); {
+		case !onlyWaiting || waits:
 			c.engine.Add(key)
+		case seeks: // figures change all the time, and nothing waits for this
+			c.engine.AddAfter(key, c.config.SettleInterval)
 		}
 	}
 }
 
-func (c *Controller) waits(key workspace.Key) bool {
+// waits reports whether a Placement has fewer members than it needs, or would take more of them.
+func (c *Controller) waits(key workspace.Key) (waits, seeks bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	known, found := c.decided[key]
-	return !found || known.waiting
+	if !found {
+		return true, false
+	}
+	return known.waiting, known.seeks
 }
 
 func (c *Controller) hasDecision(key workspace.Key) bool {

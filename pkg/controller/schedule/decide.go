@@ -128,6 +128,9 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		})
 		after.stored.Decisions = leaving(current, after.outcome.Chosen, progress)
 		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
+		after.seeks = p.Spec.NumberOfClusters == nil && slices.ContainsFunc(after.rejected, func(r tmcv1alpha1.ClusterRejection) bool {
+			return r.Reason == tmcv1alpha1.ReasonInsufficientCapacity
+		})
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
 	switch {

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -32,6 +33,7 @@ type roster struct {
 
 // shape is what decides whether a member takes work, apart from how much room it has.
 type shape struct {
+	uid             types.UID
 	generation      int64
 	labels, missing string
 	ready           metav1.ConditionStatus
@@ -45,7 +47,7 @@ func (c *Controller) shapeOf(key workspace.Key) shape {
 	}
 	observed, _ := c.config.Members.Observation(key)
 	out := shape{
-		generation: registration.Generation, labels: labels.Set(registration.Labels).String(),
+		uid: registration.UID, generation: registration.Generation, labels: labels.Set(registration.Labels).String(),
 		counted: observed.CapacityCounted, exists: registration.DeletionTimestamp == nil,
 	}
 	if ready := meta.FindStatusCondition(view.ClusterStatus(registration, observed).Conditions, tmcv1alpha1.ConditionReady); ready != nil {

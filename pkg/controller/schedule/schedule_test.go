@@ -672,17 +672,7 @@ func TestChangesSettle(t *testing.T) {
 			if got := w.c.engine.Len(); got != 0 {
 				t.Errorf("%d were looked at at once", got)
 			}
-			ticker := time.NewTicker(time.Millisecond)
-			defer ticker.Stop()
-			deadline := time.After(20 * time.Second)
-			for w.c.engine.Len() == 0 {
-				select {
-				case <-ticker.C:
-					w.clock.Step(DefaultSettleInterval)
-				case <-deadline:
-					t.Fatal("it is never looked at")
-				}
-			}
+			w.awaitQueued()
 			wantDiff(t, "looked at", []string{"third"}, w.queued())
 		})
 	}

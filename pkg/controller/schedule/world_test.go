@@ -124,6 +124,22 @@ func (w *world) take() []workspace.Key {
 	return w.pending
 }
 
+// awaitQueued lets time pass until something is queued.
+func (w *world) awaitQueued() {
+	w.t.Helper()
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(20 * time.Second)
+	for w.c.engine.Len() == 0 {
+		select {
+		case <-ticker.C:
+			w.clock.Step(DefaultSettleInterval)
+		case <-deadline:
+			w.t.Fatal("nothing is ever looked at")
+		}
+	}
+}
+
 // settle works until the queue is empty.
 func (w *world) settle() {
 	w.t.Helper()

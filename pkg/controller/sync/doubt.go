@@ -4,11 +4,13 @@
 package sync
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -18,7 +20,13 @@ import (
 // when it becomes certain that something is not there.
 const doubtPause = 5 * time.Second
 
-func (p *pass) doubt() engine.Result { return p.c.doubt(p.key) }
+// doubt is when to look again. What has our finalizer is looked at again even if no copy of it is known.
+func (p *pass) doubt() engine.Result {
+	if p.upstream != nil && slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer) {
+		return engine.Result{After: doubtPause}
+	}
+	return p.c.doubt(p.key)
+}
 
 func (c *Controller) doubt(key Key) engine.Result {
 	if len(c.states.membersWith(key)) == 0 {

@@ -24,6 +24,7 @@ func (p *pass) awaitsHold(member workspace.Key) bool {
 	asks := p.c.states.awaitHold(member)
 	if p.c.config.Decisions.Held(member) { // since before that was noted, so that nobody tells
 		p.c.states.endHold(member)
+		p.c.EnqueueMember(member) // others may wait, and whoever is told of the registration finds nobody waiting
 		return false
 	}
 	if asks {
@@ -39,8 +40,12 @@ func (c *Controller) Awaits(member workspace.Key) bool {
 	return c.states.unheld.Has(member)
 }
 
-// RegistrationChanged makes the controller look at what waits for a member's registration to be held, if it is now.
+// RegistrationChanged makes the controller look at what waits for a member's registration to be held, if it is now, and at
+// everything on the member if that is to go: copies that are left already are waited for no longer then.
 func (c *Controller) RegistrationChanged(member workspace.Key) {
+	if _, retiring := c.config.Decisions.RetiringSince(member); retiring {
+		c.EnqueueMember(member)
+	}
 	if !c.Awaits(member) || !c.config.Decisions.Held(member) {
 		return
 	}

@@ -141,8 +141,8 @@ func (l *lanes) next(member workspace.Key, at *lane) bool {
 		return false
 	}
 	defer at.queue.Done(key)
-	may := l.ctx.Err() == nil && l.may()
 	at.mu.Lock()
+	may := l.ctx.Err() == nil && l.may() // asked with the lock held: a task that is handed in after the answer is another's
 	t, waits := at.waiting[key]
 	delete(at.waiting, key)
 	if waits && may {

@@ -42,6 +42,11 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 			continue
 		}
 		live, there := c.config.Downstream.Copy(member, at)
+		if !there && c.config.Downstream.Synced(member, namespaces()) {
+			c.states.locate(key, member, false) // as when another cluster answers now, which nobody tells of each object
+			c.config.OnCopies(member)
+			continue
+		}
 		if !there || live.GetDeletionTimestamp() != nil || !transform.OwnsNamespace(live, ws, name) {
 			continue
 		}

@@ -325,8 +325,10 @@ func (s *states) onMember(member workspace.Key) []Key {
 			found.Insert(key)
 		}
 	}
+	// What reaches a member may not have told of it yet: passes publish last what they looked at first.
 	for key, reach := range s.reach {
 		if _, there := reach[member]; there {
+			found.Insert(key)
 			for need := range s.needs[key] {
 				found.Insert(need)
 			}

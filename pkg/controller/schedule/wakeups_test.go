@@ -1,0 +1,87 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schedule
+
+import (
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// interrupted is a look at a Placement in the middle of which something happens.
+type interrupted struct {
+	placements
+	meanwhile func()
+}
+
+func (i *interrupted) Find(at workspace.Key) (*tmcv1alpha1.Placement, bool) {
+	found, exists := i.placements.Find(at)
+	if meanwhile := i.meanwhile; meanwhile != nil {
+		i.meanwhile = nil
+		meanwhile()
+	}
+	return found, exists
+}
+
+// Two who are told of a Placement at once note what they saw in the order in which they looked: one that looked before it
+// was there must not have the last word.
+func TestWhatIsNotedLastWasSeenLast(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	all := w.place("all", nil)
+	w.c.config.Placements = &interrupted{placements: placements{w}, meanwhile: func() {
+		if w.c.noting.TryLock() {
+			w.c.noting.Unlock()
+			t.Error("somebody else can look and note between look and note")
+		}
+	}}
+	w.c.Enqueue(all)
+	w.c.EnqueueAll()
+	wantDiff(t, "known", 1, len(w.c.places.at(all.Workspace, all.Namespace)))
+}
+
+// A Placement of every member that fits takes one that has room now.
+func TestRoomIsTakenByWhoTakesEveryMember(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "8")
+	west := w.join("west", "1")
+	w.deploy("web", 4, "1")
+	at := w.place("all", nil)
+	w.settle()
+	wantDiff(t, "chosen", "east", w.chosen(at))
+	w.observe(west, "8", metav1.ConditionTrue)
+	wantDiff(t, "queued at once", 0, w.c.engine.Len())
+	w.awaitQueued()
+	w.settle()
+	wantDiff(t, "chosen", "east west", w.chosen(at))
+	// Without one that lacks room, figures concern nobody.
+	w.c.mu.RLock()
+	defer w.c.mu.RUnlock()
+	if known := w.c.decided[at]; known.waiting || known.seeks {
+		t.Errorf("it waits (%v) or seeks (%v) though every member has it", known.waiting, known.seeks)
+	}
+}
+
+// Another registration of the same name is another member.
+func TestReplacedRegistrationIsAnotherMember(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	east := w.join("east", "8")
+	w.deploy("web", 1, "1")
+	w.place("all", nil)
+	w.settle()
+	w.c.MemberChanged(east)
+	wantDiff(t, "queued for nothing", []string{}, w.queued())
+	w.mu.Lock()
+	replaced := w.registrations[east].DeepCopy()
+	replaced.UID = "another"
+	w.registrations[east] = replaced
+	w.mu.Unlock()
+	w.c.MemberChanged(east)
+	wantDiff(t, "queued", []string{"all"}, w.queued())
+}
