@@ -23,7 +23,11 @@ func Run(ctx context.Context, admin *rest.Config, o Options, out io.Writer) erro
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 
-	objects, err := manifests.Provider(manifests.Parameters{
+	provider := o.provider
+	if provider == nil {
+		provider = manifests.Provider
+	}
+	objects, err := provider(manifests.Parameters{
 		ProviderWorkspace: o.ProviderWorkspace,
 		ServerUser:        o.ServerUser,
 		TenantGroup:       o.TenantGroup,

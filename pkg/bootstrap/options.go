@@ -11,7 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/cert"
+
+	"github.com/kcp-dev/tmc/apis/manifests"
 )
 
 // Options say what to prepare, for whom, and whether in earnest.
@@ -34,6 +37,9 @@ type Options struct {
 	DryRun bool
 	// Timeout bounds the whole run.
 	Timeout time.Duration
+
+	// provider returns the objects of the provider workspace; manifests.Provider if nil. Tests leave out large schemas.
+	provider func(manifests.Parameters) ([]*unstructured.Unstructured, error)
 }
 
 // Validate reports every problem at once, by the name of the flag.

@@ -147,7 +147,7 @@ func contains(room, need corev1.ResourceList) bool {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	for round := range 4000 {
+	for round := range 2000 {
 		clusters, names := make([]placement.Cluster, 1+random.IntN(12)), []string{}
 		for i := range clusters {
 			clusters[i] = randomCluster(random, name(i))
@@ -221,7 +221,7 @@ func TestDividedModel(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
 	joined, settled := 0, 0
-	for round := range 4000 {
+	for round := range 2000 {
 		clusters, names := make([]placement.Cluster, 1+random.IntN(12)), []string{}
 		for i := range clusters {
 			clusters[i] = randomCluster(random, name(i))
@@ -317,7 +317,7 @@ func TestDependsOn(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(9, 10))
 	changed, idle, unasked := 0, 0, 0
-	for round := range 6000 {
+	for round := range 2500 {
 		clusters, names := make([]placement.Cluster, 2+random.IntN(8)), []string{}
 		for i := range clusters {
 			clusters[i] = randomCluster(random, name(i))

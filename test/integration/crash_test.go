@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	// crashRounds names how often every point is gone through (make test-crash ROUNDS=n).
+	// crashRounds names how often every point is gone through (make test-faults ROUNDS=n).
 	crashRounds = "TMC_CRASH_ROUNDS"
 	// lastWords is how long a server may take to get from what it wrote to the point after it.
 	lastWords  = 5 * time.Second

@@ -91,20 +91,21 @@ type everyday struct {
 func (e *everyday) run(t *testing.T) {
 	t.Helper()
 	edits := everydayEdits()
-	var first, second []*unstructured.Unstructured
+	unchanged := map[string][2]string{}
 	for _, name := range manifestFiles(t) {
-		first = append(first, e.applyFile(t, name, [2]string{})...)
-	}
-	e.settle(t, first)
-	for _, name := range manifestFiles(t) {
-		edit, ok := edits[name]
-		if !ok {
+		if _, ok := edits[name]; !ok {
 			t.Fatalf("it is not said what to change in %s", name)
 		}
-		second = append(second, e.applyFile(t, name, edit)...)
+		unchanged[name] = [2]string{}
 	}
-	e.settle(t, second)
-	e.rollouts(t, second)
+	e.settle(t, e.applyFiles(t, unchanged))
+	second := map[string][2]string{}
+	for name := range unchanged {
+		second[name] = edits[name]
+	}
+	objects := e.applyFiles(t, second)
+	e.settle(t, objects)
+	e.rollouts(t, objects)
 	e.addresses(t)
 	e.autoscaler(t, edits[autoscalerFile])
 }
@@ -128,30 +129,35 @@ func manifestFiles(t *testing.T) []string {
 	return names
 }
 
-// applyFile applies a manifest, with one change if there is one, and returns its objects.
-func (e *everyday) applyFile(t *testing.T, name string, edit [2]string) []*unstructured.Unstructured {
+// applyFiles applies manifests by one kubectl, as of a folder, each with one change if there is one, and returns their
+// objects in the order of the files.
+func (e *everyday) applyFiles(t *testing.T, edits map[string][2]string) []*unstructured.Unstructured {
 	t.Helper()
-	path := filepath.Join(everydayDir, name)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest := string(data)
-	if edit[0] != "" {
-		changed := strings.Replace(manifest, edit[0], edit[1], 1)
-		if changed == manifest {
-			t.Fatalf("%s does not say %q", name, edit[0])
-		}
-		manifest, path = changed, filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte(manifest), 0o600); err != nil {
+	folder := t.TempDir()
+	var objects []*unstructured.Unstructured
+	for _, name := range slices.Sorted(maps.Keys(edits)) {
+		data, err := os.ReadFile(filepath.Join(everydayDir, name))
+		if err != nil {
 			t.Fatal(err)
 		}
+		manifest := string(data)
+		if edit := edits[name]; edit[0] != "" {
+			changed := strings.Replace(manifest, edit[0], edit[1], 1)
+			if changed == manifest {
+				t.Fatalf("%s does not say %q", name, edit[0])
+			}
+			manifest = changed
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(manifest), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, documents(t, manifest)...)
 	}
-	result := e.tenant.Kubectl.Run(t, append(slices.Clone(e.apply), path)...)
+	result := e.tenant.Kubectl.Run(t, append(slices.Clone(e.apply), folder)...)
 	if result.ExitCode != 0 || strings.Contains(result.Output(), "Warning") {
-		t.Errorf("kubectl %s %s ended with %d:\n%s", strings.Join(e.apply, " "), name, result.ExitCode, result.Output())
+		t.Errorf("kubectl %s ended with %d:\n%s", strings.Join(e.apply, " "), result.ExitCode, result.Output())
 	}
-	return documents(t, manifest)
+	return objects
 }
 
 // settle waits until every object is on the member as the manifests have it, and everything runs.
@@ -312,9 +318,9 @@ func (e *everyday) autoscaler(t *testing.T, edit [2]string) {
 			return available(2)(d)
 		}
 	}
-	e.applyFile(t, autoscalerFile, [2]string{})
+	e.applyFiles(t, map[string][2]string{autoscalerFile: {}})
 	suite.WaitForDeployment(t, e.tenant, e.member, "php-apache", scaled("registry.example.com/hpa-example:1"))
-	objects := e.applyFile(t, autoscalerFile, edit)
+	objects := e.applyFiles(t, map[string][2]string{autoscalerFile: edit})
 	suite.WaitForDeployment(t, e.tenant, e.member, "php-apache", scaled("registry.example.com/hpa-example:2"))
 	framework.Never(t, "the replicas are changed back", holdTime, func(ctx context.Context) error {
 		d, err := suite.MemberClient(t, e.member).AppsV1().Deployments(e.cloud.namespace).Get(ctx, "php-apache", metav1.GetOptions{})

@@ -92,17 +92,17 @@ func without(t *testing.T) string {
 }
 
 // TestKubectlDamagesNothing types what people type. Each command does what it does on a cluster, or is refused.
-// Not parallel: kubectl edit takes its editor from the environment.
 func TestKubectlDamagesNothing(t *testing.T) {
+	t.Parallel()
 	editor := filepath.Join(t.TempDir(), "editor")
 	const script = "#!/bin/sh\nsed -i 's/memory: 1Gi/memory: 3Gi/; /cpu: \"1\"/d; s/envoy:1/envoy:7/' \"$1\"\n"
 	if err := os.WriteFile(editor, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("KUBE_EDITOR", editor)
 	file := filepath.Join(t.TempDir(), "web.yaml")
 	shards := suite.Env.Shards()
 	k := suite.NewTenant(t, "patches", framework.OnShard(shards[len(shards)-1])).Kubectl
+	k.Environ = []string{"KUBE_EDITOR=" + editor}
 	const appImage = `{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"nginx:2"}]}}}}`
 	const noSidecar = `[{"op":"remove","path":"/spec/template/spec/containers/1"}]`
 	image := []string{"nginx:1", "nginx:2"}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -15,7 +16,7 @@ import (
 )
 
 // kubectlTimeout ends a kubectl that hangs; it is far above what any call here takes.
-const kubectlTimeout = 60 * time.Second
+const kubectlTimeout = 3 * time.Minute
 
 // Result is what a kubectl run left.
 type Result struct {
@@ -31,6 +32,8 @@ type Kubectl struct {
 	Kubeconfig string
 	// CacheDir keeps kubectl's discovery cache apart from that of other users.
 	CacheDir string
+	// Environ is added to its environment.
+	Environ []string
 }
 
 // Run runs kubectl and returns how it ended.
@@ -70,7 +73,11 @@ func (k Kubectl) MustRun(t testing.TB, args ...string) string {
 
 func (k Kubectl) command(ctx context.Context, args []string) *exec.Cmd {
 	all := append([]string{"--kubeconfig", k.Kubeconfig, "--cache-dir", k.CacheDir}, args...)
-	return exec.CommandContext(ctx, "kubectl", all...)
+	cmd := exec.CommandContext(ctx, "kubectl", all...)
+	if len(k.Environ) > 0 {
+		cmd.Env = append(os.Environ(), k.Environ...)
+	}
+	return cmd
 }
 
 // Stream is a kubectl that goes on running, such as one with -w.
