@@ -5,9 +5,7 @@ package integration
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/kcp-dev/tmc/test/integration/framework"
 )
 
 // resources are the plurals of the kinds that the manifests hold.
@@ -34,24 +33,14 @@ func resources() map[string]schema.GroupVersionResource {
 	}
 }
 
-// documents reads the objects of a manifest.
+// documents reads the objects of a manifest, as an API server has them.
 func documents(t *testing.T, manifest string) []*unstructured.Unstructured {
 	t.Helper()
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4096)
-	var found []*unstructured.Unstructured
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		switch {
-		case errors.Is(err, io.EOF):
-			return found
-		case err != nil:
-			t.Fatalf("decoding a manifest: %v\n%s", err, manifest)
-		case len(object.Object) > 0:
-			encodeStringData(object.Object)
-			found = append(found, object)
-		}
+	found := framework.ReadManifest(t, manifest)
+	for _, object := range found {
+		encodeStringData(object.Object)
 	}
+	return found
 }
 
 // encodeStringData does to a Secret what an API server does.

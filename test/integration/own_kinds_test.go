@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -146,15 +147,7 @@ func serveWidgets(t *testing.T, member string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	granted := memberrole.New("widgets", env.IdentityNamespace, rules)
-	granted.Binding.Subjects[0].Name = env.SyncerName
-	client := suite.MemberClient(t, member).RbacV1()
-	if _, err := client.ClusterRoles().Create(t.Context(), granted.Role, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.ClusterRoleBindings().Create(t.Context(), granted.Binding, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	grantOn(t, member, "widgets", env.SyncerName, rules)
 }
 
 func waitForWidget(t *testing.T, tenant *framework.PlacingTenant, member string, size int64) *unstructured.Unstructured {
@@ -177,17 +170,7 @@ func waitForWidget(t *testing.T, tenant *framework.PlacingTenant, member string,
 // applyAs applies a cluster-scoped object by server-side apply, until what it needs is there.
 func applyAs(t *testing.T, client dynamic.Interface, manager string, object *unstructured.Unstructured) {
 	t.Helper()
-	plurals := map[string]schema.GroupVersionResource{
-		"APIResourceSchema":        {Group: "apis.kcp.io", Version: "v1alpha1", Resource: "apiresourceschemas"},
-		"APIExport":                {Group: "apis.kcp.io", Version: "v1alpha2", Resource: "apiexports"},
-		"ClusterRole":              {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"},
-		"ClusterRoleBinding":       {Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"},
-		"CustomResourceDefinition": {Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
-	}
-	gvr, known := plurals[object.GetKind()]
-	if !known {
-		t.Fatalf("the plural of %s is not known", object.GetKind())
-	}
+	gvr, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
 	framework.Eventually(t, "to apply "+object.GetKind()+" "+object.GetName(), framework.MemberTimeout, func(ctx context.Context) error {
 		_, err := client.Resource(gvr).Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: manager})
 		if err != nil {

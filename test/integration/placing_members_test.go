@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -253,8 +254,14 @@ func grantSyncing(t *testing.T, member, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	granted := memberrole.New("granted-"+name, env.IdentityNamespace, rules)
-	granted.Binding.Subjects[0].Name = name
+	grantOn(t, member, "granted-"+name, name, rules)
+}
+
+// grantOn gives rights on a member, under a name of their own, to one of TMC's identities there.
+func grantOn(t *testing.T, member, name, identity string, rules []rbacv1.PolicyRule) {
+	t.Helper()
+	granted := memberrole.New(name, env.IdentityNamespace, rules)
+	granted.Binding.Subjects[0].Name = identity
 	client := suite.MemberClient(t, member).RbacV1()
 	if _, err := client.ClusterRoles().Create(t.Context(), granted.Role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

@@ -77,9 +77,8 @@ func (s *states) dependents(key Key) (workloads []Key, members map[workspace.Key
 func needsOf(key Key, references []transform.Reference) sets.Set[Key] {
 	needs := sets.Set[Key]{}
 	for _, reference := range references {
-		need := Key{Object: workspace.Key{Workspace: key.Object.Workspace, Namespace: key.Object.Namespace, Name: reference.Name}}
-		need.Resource.Group, need.Resource.Resource = reference.Group, reference.Resource
-		needs.Insert(need)
+		object := workspace.Key{Workspace: key.Object.Workspace, Namespace: key.Object.Namespace, Name: reference.Name}
+		needs.Insert(Key{Resource: reference.GroupResource(), Object: object})
 	}
 	return needs
 }

@@ -25,17 +25,26 @@ const kubectlManager = "kubectl"
 // a test needs and is not about. What tests are about is applied by the real one.
 func (t *Tenant) Apply(tb testing.TB, manifest string) {
 	tb.Helper()
+	for _, object := range ReadManifest(tb, manifest) {
+		t.apply(tb, object)
+	}
+}
+
+// ReadManifest reads the objects of a manifest.
+func ReadManifest(tb testing.TB, manifest string) []*unstructured.Unstructured {
+	tb.Helper()
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4<<10)
+	var found []*unstructured.Unstructured
 	for {
 		object := &unstructured.Unstructured{}
 		err := decoder.Decode(&object.Object)
 		switch {
 		case errors.Is(err, io.EOF):
-			return
+			return found
 		case err != nil:
 			tb.Fatalf("decoding a manifest: %v\n%s", err, manifest)
 		case len(object.Object) > 0:
-			t.apply(tb, object)
+			found = append(found, object)
 		}
 	}
 }
