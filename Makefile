@@ -5,6 +5,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# Without its own path in what it builds, a clone finds in Go's cache what another one has built of the same sources.
+export GOFLAGS := $(strip $(filter-out -trimpath,$(shell go env GOFLAGS)) -trimpath)
+
 GEN      := go tool -modfile=tools/gen/go.mod
 LINT     := go tool -modfile=tools/lint/go.mod golangci-lint-kube-api-linter
 HEADER   := tools/gen/boilerplate.go.txt

@@ -74,8 +74,10 @@ spec:
 )
 
 // TestKindOfTheProvidersOwn: whoever runs TMC offers a kind that no Kubernetes release has. Workspaces have it, members that
-// serve it run it, and its status comes back. It changes the export that all tenants bind, so it is not parallel.
+// serve it run it, and its status comes back. It changes the export that all tenants bind while the other tests run, and
+// so shows that a new kind disturbs nobody.
 func TestKindOfTheProvidersOwn(t *testing.T) {
+	t.Parallel()
 	provider := suite.Admin(t, env.ProviderWorkspace)
 	for _, object := range documents(t, widgetOffer) {
 		applyAs(t, provider, "provider", object)

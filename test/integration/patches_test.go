@@ -14,7 +14,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/jsonpath"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kcp-dev/tmc/test/integration/framework"
@@ -52,14 +57,37 @@ spec:
       - {name: data, emptyDir: {}}
 `
 
-// containersOf returns the containers of a Deployment, as YAML.
-func containersOf(t *testing.T, k framework.Kubectl) string {
+// deploymentsOf are the Deployments of a workspace, for what the test is not about: each kubectl costs a process.
+func deploymentsOf(tenant *framework.Tenant) dynamic.ResourceInterface {
+	return tenant.Client.Dynamic().Resource(appsv1.SchemeGroupVersion.WithResource("deployments")).Namespace(metav1.NamespaceDefault)
+}
+
+// webOf returns the Deployment, and its pod as YAML.
+func webOf(t *testing.T, tenant *framework.Tenant) (*unstructured.Unstructured, string) {
 	t.Helper()
-	object := map[string]any{}
-	if err := yaml.Unmarshal([]byte(k.MustRun(t, "get", "deployment", "web", "-o", "yaml")), &object); err != nil {
+	object, err := deploymentsOf(tenant).Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return podOf(t, object)
+	return object, podOf(t, object.Object)
+}
+
+// makeWeb replaces the Deployment by a new one, made as kubectl create does, or with kubectl apply.
+func makeWeb(t *testing.T, tenant *framework.Tenant, applied bool) {
+	t.Helper()
+	if err := deploymentsOf(tenant).Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	if applied {
+		if result := tenant.Kubectl.RunWithInput(t, twoContainers, "apply", "-f", "-"); result.ExitCode != 0 {
+			t.Fatalf("kubectl apply:\n%s", result.Output())
+		}
+		return
+	}
+	web := framework.ReadManifest(t, twoContainers)[0]
+	if _, err := deploymentsOf(tenant).Create(t.Context(), web, metav1.CreateOptions{FieldManager: "kubectl-create"}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func podOf(t *testing.T, object map[string]any) string {
@@ -101,7 +129,8 @@ func TestKubectlDamagesNothing(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "web.yaml")
 	shards := suite.Env.Shards()
-	k := suite.NewTenant(t, "patches", framework.OnShard(shards[len(shards)-1])).Kubectl
+	tenant := suite.NewTenant(t, "patches", framework.OnShard(shards[len(shards)-1]))
+	k := tenant.Kubectl
 	k.Environ = []string{"KUBE_EDITOR=" + editor}
 	const appImage = `{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"nginx:2"}]}}}}`
 	const noSidecar = `[{"op":"remove","path":"/spec/template/spec/containers/1"}]`
@@ -164,14 +193,7 @@ func TestKubectlDamagesNothing(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			verb := "create"
-			if test.applied {
-				verb = "apply"
-			}
-			k.MustRun(t, "delete", "deployment", "web", "--ignore-not-found")
-			if result := k.RunWithInput(t, twoContainers, verb, "-f", "-"); result.ExitCode != 0 {
-				t.Fatalf("kubectl %s:\n%s", verb, result.Output())
-			}
+			makeWeb(t, tenant, test.applied)
 			if err := os.WriteFile(file, []byte(test.file), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -179,13 +201,14 @@ func TestKubectlDamagesNothing(t *testing.T) {
 			if refused := result.ExitCode != 0; refused != (test.refused != "") || !strings.Contains(result.Output(), test.refused) {
 				t.Errorf("kubectl %v ended with %d:\n%s", test.args, result.ExitCode, result.Output())
 			}
-			if diff := cmp.Diff(test.want, containersOf(t, k)); diff != "" {
+			web, pod := webOf(t, tenant)
+			if diff := cmp.Diff(test.want, pod); diff != "" {
 				t.Errorf("kubectl %v (-want +got):\n%s", test.args, diff)
 			}
 			if test.effect == "" {
 				return
 			}
-			got := k.MustRun(t, "get", "deployment", "web", "-o", "jsonpath="+test.path)
+			got := at(t, web, test.path)
 			if start, open := strings.CutSuffix(test.effect, "*"); got != test.effect && (!open || !strings.HasPrefix(got, start)) {
 				t.Errorf("after kubectl %v, %s is %q, want %q", test.args, test.path, got, test.effect)
 			}
@@ -193,13 +216,23 @@ func TestKubectlDamagesNothing(t *testing.T) {
 	}
 }
 
+// at returns what a JSONPath of an object prints.
+func at(t *testing.T, object *unstructured.Unstructured, path string) string {
+	t.Helper()
+	parser := jsonpath.New("effect")
+	var out strings.Builder
+	if err := errors.Join(parser.Parse(path), parser.Execute(&out, object.Object)); err != nil {
+		t.Errorf("reading %s: %v", path, err)
+	}
+	return out.String()
+}
+
 // What the server must be asked about is refused while it is away, and everything else goes on. It disturbs every other
 // test, so it runs before them.
 func TestPatchesWhileTheServerIsAway(t *testing.T) {
-	k := suite.NewTenant(t, "patchless").Kubectl
-	if result := k.RunWithInput(t, twoContainers, "create", "-f", "-"); result.ExitCode != 0 {
-		t.Fatalf("creating:\n%s", result.Output())
-	}
+	tenant := suite.NewTenant(t, "patchless")
+	k := tenant.Kubectl
+	makeWeb(t, tenant, false)
 	suite.Kill(t, "tmc-apiserver")
 	defer func() {
 		suite.Restart(t, "tmc-apiserver")
@@ -207,7 +240,7 @@ func TestPatchesWhileTheServerIsAway(t *testing.T) {
 			if result := k.Run(t, "set", "image", "deployment/web", "app=nginx:9"); result.ExitCode != 0 {
 				return errors.New(result.Output())
 			}
-			if got := containersOf(t, k); !strings.Contains(got, "nginx:9") || !strings.Contains(got, "envoy") {
+			if _, got := webOf(t, tenant); !strings.Contains(got, "nginx:9") || !strings.Contains(got, "envoy") {
 				return fmt.Errorf("the Deployment has %s", got)
 			}
 			return nil
@@ -232,7 +265,8 @@ func TestPatchesWhileTheServerIsAway(t *testing.T) {
 	if result := k.RunWithInput(t, strings.Replace(twoContainers, "nginx:1", "nginx:3", 1), "apply", "--server-side", "--force-conflicts", "-f", "-"); result.ExitCode != 0 {
 		t.Errorf("applying by the server ended with %d:\n%s", result.ExitCode, result.Output())
 	}
-	if diff := cmp.Diff(expected(t, "nginx:1", "nginx:3"), containersOf(t, k)); diff != "" {
+	_, pod := webOf(t, tenant)
+	if diff := cmp.Diff(expected(t, "nginx:1", "nginx:3"), pod); diff != "" {
 		t.Errorf("the Deployment (-want +got):\n%s", diff)
 	}
 }

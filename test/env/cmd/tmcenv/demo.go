@@ -13,6 +13,9 @@ import (
 	"github.com/kcp-dev/tmc/test/env"
 )
 
+// demoMembers is how many members the demo is told about.
+const demoMembers = 3
+
 const upText = `Everything is up.
   administrator of kcp:  %s
   logs:                  %s
@@ -24,6 +27,9 @@ func demoCommand(o *env.Options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Start everything, register the members with a tenant, and show the tenant's view", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Members != 0 && o.Members < demoMembers {
+				return fmt.Errorf("--members (MEMBERS) is %d: the demo places on two members and cordons a third, so it needs at least %d; make up takes any number", o.Members, demoMembers)
+			}
 			kubectl, err := env.FindKubectl() // ahead of the minutes that the rest may take
 			if err != nil {
 				return err
