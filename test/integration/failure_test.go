@@ -92,6 +92,7 @@ func TestFLT23SecondRegistrationOfAClusterIsRefused(t *testing.T) {
 	suite.Register(t, owner, member)
 	owner.Client.WaitForStatus(t, member, tmcv1alpha1.ConditionReady, metav1.ConditionTrue)
 
+	waitUntilOlder(t, owner, member)
 	suite.RegisterAs(t, owner, member, "again")
 	message := owner.Client.WaitForRegistration(t, "again", tmcv1alpha1.ConditionAccepted, metav1.ConditionFalse, tmcv1alpha1.ReasonDuplicateMember)
 	t.Logf("within the workspace: %s", message)
@@ -113,5 +114,22 @@ func TestFLT23SecondRegistrationOfAClusterIsRefused(t *testing.T) {
 			err = fmt.Errorf("it still sees %v", names)
 		}
 		return err
+	})
+}
+
+// waitUntilOlder waits until a registration is older than what is created from now on: times of creation have whole
+// seconds, a member is ready in less, and among equally old registrations the name decides (ADR 0008).
+func waitUntilOlder(t *testing.T, tenant *framework.Tenant, name string) {
+	t.Helper()
+	registration, err := tenant.Client.Registrations().Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := registration.GetCreationTimestamp()
+	framework.Eventually(t, "the second of "+name+"'s creation to be over", framework.MemberTimeout, func(context.Context) error {
+		if !time.Now().Truncate(time.Second).After(created.Time) {
+			return fmt.Errorf("it was created at %s", created)
+		}
+		return nil
 	})
 }

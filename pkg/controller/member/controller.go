@@ -87,7 +87,6 @@ type Controller struct {
 	members  map[workspace.Key]*member
 	byUID    map[types.UID]map[workspace.Key]*member   // the members that claim a cluster
 	bySecret map[workspace.Key]sets.Set[workspace.Key] // the registrations that name a Secret
-	claimed  uint64                                    // claims to clusters so far
 }
 
 // New returns a controller that works while Run runs.
@@ -164,10 +163,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	}
 	m := c.memberOf(registration)
 	connection, problem := c.read(m, registration)
-	held := problem == nil && c.heldBack(m, key)
 	switch {
-	case held:
-		problem = m.refusal
 	case problem == nil:
 		c.observe(m, key, connection)
 	case problem.Reason != tmcv1alpha1.ReasonPending: // a member that is observed goes on being so while nothing is known
@@ -178,9 +174,6 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 		c.config.OnChange(key)
 	}
 	wait, err := c.writeStatus(ctx, m, registration)
-	if held {
-		wait = sooner(wait, heldInterval)
-	}
 	return engine.Result{After: sooner(wait, c.untilExpiry(m))}, err
 }
 
@@ -191,7 +184,6 @@ func (c *Controller) memberOf(registration *tmcv1alpha1.ClusterRegistration) *me
 	known, found := c.members[key]
 	c.mu.Unlock()
 	if found && known.uid == registration.UID {
-		c.noteRefusal(known, key, registration)
 		return known
 	}
 	if found {
@@ -200,9 +192,6 @@ func (c *Controller) memberOf(registration *tmcv1alpha1.ClusterRegistration) *me
 	fresh := &member{uid: registration.UID, created: registration.CreationTimestamp.Time, conditions: seed(registration)}
 	if ready := meta.FindStatusCondition(fresh.conditions, tmcv1alpha1.ConditionReady); ready != nil && ready.ObservedGeneration == registration.Generation {
 		fresh.seeded = c.config.Clock.Now()
-	}
-	if fresh.refusal = refusalOf(registration); fresh.refusal != nil {
-		fresh.late, fresh.refusedTo = true, c.config.Clock.Now().Add(seededFor)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,11 +7,8 @@ import (
 	"cmp"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/memberconfig"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -79,10 +76,6 @@ func (c *Controller) setIdentity(m *member, key workspace.Key, now identity) {
 			delete(c.byUID, m.identity.uid)
 		}
 	}
-	if m.identity.uid != now.uid {
-		c.claimed++
-		m.claimed = c.claimed
-	}
 	m.identity = now
 	if now.uid == "" {
 		return
@@ -121,8 +114,7 @@ func (c *Controller) enqueueRivals(key workspace.Key, uid types.UID) {
 	}
 }
 
-// claims returns the registrations that claim a cluster, the older ones first. Times of creation have whole seconds:
-// among equally old ones the one that has the cluster keeps it.
+// claims returns the registrations that claim a cluster, the older ones first.
 func (c *Controller) claims(uid types.UID) []claim {
 	if uid == "" {
 		return nil
@@ -134,9 +126,7 @@ func (c *Controller) claims(uid types.UID) []claim {
 		out = append(out, claim{key: key, member: m})
 	}
 	slices.SortFunc(out, func(a, b claim) int {
-		return cmp.Or(
-			a.member.created.Compare(b.member.created), compareBool(a.member.late, b.member.late),
-			cmp.Compare(a.member.claimed, b.member.claimed))
+		return cmp.Or(a.member.created.Compare(b.member.created), a.key.Compare(b.key))
 	})
 	return out
 }
@@ -167,68 +157,6 @@ func (c *Controller) rival(key workspace.Key) (workspace.Key, bool) {
 		}
 	}
 	return workspace.Key{}, false
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	default:
-		return -1
-	}
-}
-
-// noteRefusal takes over that the leader refused a registration as a duplicate, so that all replicas break a tie alike.
-func (c *Controller) noteRefusal(m *member, key workspace.Key, registration *tmcv1alpha1.ClusterRegistration) {
-	c.mu.Lock()
-	news := !m.late && refusalOf(registration) != nil
-	m.late = m.late || news
-	uid := m.identity.uid
-	c.mu.Unlock()
-	if news {
-		c.enqueueRivals(key, uid)
-	}
-}
-
-// refusalOf returns the stored refusal of a registration as a duplicate; nil if there is none.
-func refusalOf(registration *tmcv1alpha1.ClusterRegistration) *memberconfig.Problem {
-	accepted := meta.FindStatusCondition(registration.Status.Conditions, tmcv1alpha1.ConditionAccepted)
-	if accepted == nil || accepted.Status != metav1.ConditionFalse || accepted.Reason != tmcv1alpha1.ReasonDuplicateMember {
-		return nil
-	}
-	return &memberconfig.Problem{Condition: accepted.Type, Reason: accepted.Reason, Message: accepted.Message}
-}
-
-// heldBack says whether the refusal by an earlier leader stands: until the older registrations have been judged by
-// this process, but not for long. Otherwise each restart would take two registrations of one cluster for two members
-// until the older one is known.
-func (c *Controller) heldBack(m *member, key workspace.Key) bool {
-	if m.refusal == nil {
-		return false
-	}
-	if c.config.Clock.Now().Before(m.refusedTo) {
-		for _, registration := range c.config.Registrations.List() {
-			if other := keyOf(registration); other != key && !registration.CreationTimestamp.After(m.created) && !c.judged(other) {
-				return true
-			}
-		}
-	}
-	m.refusal = nil
-	return false
-}
-
-// judged says whether it is known which cluster a registration leads to, or that it leads to none.
-func (c *Controller) judged(key workspace.Key) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m, found := c.members[key]
-	if !found {
-		return false
-	}
-	ready := meta.FindStatusCondition(m.observation.Conditions, tmcv1alpha1.ConditionReady)
-	return m.identity.uid != "" || (ready != nil && ready.Status == metav1.ConditionFalse)
 }
 
 // sameCluster compares two claims to one UID. Within a workspace the UID decides, since nobody but its own users would

@@ -29,12 +29,8 @@ type member struct {
 	conditions []metav1.Condition
 	seeded     time.Time // when conditions were taken over from an earlier leader; zero once the member was judged
 	written    written
-	refusal    *memberconfig.Problem // by an earlier leader; nil once this process judges by itself
-	refusedTo  time.Time             // when refusal ends at the latest
 
 	created     time.Time
-	late        bool              // it was refused as a duplicate once, so among equally old ones it comes last
-	claimed     uint64            // the how-manieth claim to a cluster this was; 0 for none
 	secret      workspace.Key     // that the registration names
 	endpoint    [sha256.Size]byte // server and certificate authority
 	identity    identity

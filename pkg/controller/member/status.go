@@ -28,9 +28,6 @@ import (
 // messageInterval is how often a status is written at most when nothing but the text of a message differs.
 const messageInterval = 30 * time.Second
 
-// heldInterval is how often a registration whose refusal stands is looked at.
-const heldInterval = time.Second
-
 // seededFor is how long a status that an earlier leader wrote may stand before the member has been judged.
 const seededFor = time.Minute
 
@@ -65,10 +62,7 @@ func conditionTypes() []string {
 // report computes the conditions and the observation, and says whether others would see a difference.
 func (c *Controller) report(m *member, key workspace.Key, registration *tmcv1alpha1.ClusterRegistration, problem *memberconfig.Problem) bool {
 	state, running := c.config.Fleet.State(key)
-	if problem == nil {
-		problem = c.duplicate(key)
-	}
-	verdicts := verdicts(state.Conditions, problem)
+	verdicts := c.verdicts(key, state.Conditions, problem)
 	now := metav1.NewTime(c.config.Clock.Now()).Rfc3339Copy() // what is stored has whole seconds
 	conditions := slices.Clone(m.conditions)
 	for _, verdict := range append(verdicts, summary(verdicts)) {
@@ -107,13 +101,16 @@ func withCapacity(conditions []metav1.Condition, observed *view.Observation, run
 }
 
 // verdicts returns Accepted, CredentialsValid and Reachable.
-func verdicts(observed []metav1.Condition, problem *memberconfig.Problem) []metav1.Condition {
+func (c *Controller) verdicts(key workspace.Key, observed []metav1.Condition, problem *memberconfig.Problem) []metav1.Condition {
 	accepted := metav1.Condition{
 		Type: tmcv1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: tmcv1alpha1.ReasonAccepted,
 		Message: "Nothing speaks against the registration",
 	}
 	credentials := pending(tmcv1alpha1.ConditionCredentialsValid, tmcv1alpha1.ReasonPending, "The credentials have not been tried yet")
 	reachable := pending(tmcv1alpha1.ConditionReachable, tmcv1alpha1.ReasonPending, "The member has not been called yet")
+	if problem == nil {
+		problem = c.duplicate(key)
+	}
 	if problem != nil && problem.Reason == tmcv1alpha1.ReasonPending {
 		credentials.Message = problem.Message
 		problem = nil
