@@ -37,8 +37,9 @@ func NewCommand(out io.Writer) *cobra.Command {
 		Short: "Prepare kcp for tmc-apiserver, or upgrade what an older version prepared",
 		Long: `Prepare kcp for tmc-apiserver, or upgrade what an older version prepared.
 
-Creates the provider workspace and, in it, the schemas of TMC's kinds, the APIExport, its maximal permission
-policy, the endpoint slice of the views, the rights of the server's user, and a WorkspaceType for tenants.
+Creates the provider workspace and, in it, the schemas of TMC's kinds and of Kubernetes', the two APIExports
+and their maximal permission policies, the endpoint slice of the views, the rights of the server's user, a
+WorkspaceType for tenants and, with --webhook-url, the webhook that keeps patches from losing data.
 Needs an administrator of the provider workspace and of its parent. A second run changes nothing.`,
 		Example: `  # Show what an upgrade would change, then do it.
   tmc-apiserver init --kubeconfig=admin.kubeconfig --webhook-url=https://tmc.example.com:6443 --dry-run

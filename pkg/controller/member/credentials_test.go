@@ -131,14 +131,14 @@ func TestRefusedClaimIsNamed(t *testing.T) {
 	w.refusedBy = "tmc-xyz"
 	reconcile(t, c, key)
 	refused := w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound)
-	if !strings.Contains(refused.Message, "kubectl kcp claims accept apibinding/tmc-xyz") {
+	if !strings.Contains(refused.Message, "kubectl edit apibinding tmc-xyz") {
 		t.Errorf("the message does not say what to do: %s", refused.Message)
 	}
 	w.refusedBy = ""
 	clock.Step(messageInterval)
 	reconcile(t, c, key)
 	missing := w.want(t, key, tmcv1alpha1.ConditionCredentialsValid, metav1.ConditionFalse, tmcv1alpha1.ReasonSecretNotFound)
-	if strings.Contains(missing.Message, "claims accept") || !strings.Contains(missing.Message, "default/east") {
+	if strings.Contains(missing.Message, "edit apibinding") || !strings.Contains(missing.Message, "default/east") {
 		t.Errorf("the message names the wrong remedy: %s", missing.Message)
 	}
 }

@@ -144,7 +144,7 @@ func secretNotFound(registration *tmcv1alpha1.ClusterRegistration, why missing) 
 	switch {
 	case why.refused != "":
 		problem.Message = "The Secrets of this workspace are not visible, since the APIBinding does not accept the permission claim on them; " +
-			"accept it: kubectl kcp claims accept apibinding/" + why.refused
+			"set its state to Accepted and its selector to its default selector: kubectl edit apibinding " + why.refused
 	case why.unread:
 		problem.Reason, problem.Message = tmcv1alpha1.ReasonPending, "The Secrets of this workspace have not been read yet"
 	default:

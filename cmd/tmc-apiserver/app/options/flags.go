@@ -83,7 +83,7 @@ func (o *Options) addMemberFlags(fs *pflag.FlagSet) {
 
 func (o *Options) addSyncFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Sync.DetachAfter, "detach-after", o.Sync.DetachAfter,
-		"How long the deletion of an object waits for a member that cannot be reached, and that of a ClusterRegistration for its copies to go. What is left on a member is removed when it returns.")
+		"How long the deletion of an object, or of a ClusterRegistration, waits for a member that cannot be reached; that of a ClusterRegistration whose member answers, ten times as long. What is left on a member is removed when it returns or is registered again.")
 	fs.StringVar(&o.Sync.PodSecurity, "pod-security-level", o.Sync.PodSecurity,
 		"Pod Security level that members are told to enforce in the namespaces of workspaces: privileged, baseline or restricted.")
 }
