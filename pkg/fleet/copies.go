@@ -83,25 +83,32 @@ func (f *Fleet) CopiesConfirmedAt(member workspace.Key) (time.Time, bool) {
 	return time.Unix(0, nanos), nanos != 0
 }
 
-// Serves says whether a member serves a resource that is followed, and lets us use it; known is false as long as it
-// has not said. It is the last known answer while the member is away.
-func (f *Fleet) Serves(member workspace.Key, resource schema.GroupResource) (served, known bool) {
-	m, found := f.find(member)
-	if !found {
-		return false, false
-	}
-	served, known, _ = m.copies.serves(resource)
-	return served, known
+// API says how we stand with a resource of a member. It is the last known answer while the member is away.
+type API struct {
+	// Known says whether the member has shown if it serves the resource to us: it let us list it, or it did not.
+	Known bool
+	// Served says that it does.
+	Served bool
+	// Message says what is missing if it is known not to.
+	Message string
 }
 
-// MissingAPIs returns the resources that are followed and that a member is known not to serve to us, each with a
-// message that says what is missing.
-func (f *Fleet) MissingAPIs(member workspace.Key) map[schema.GroupResource]string {
+// API says whether a member serves a resource that is followed, and lets us use it. Of others nothing is known.
+func (f *Fleet) API(member workspace.Key, resource schema.GroupResource) API {
+	m, found := f.find(member)
+	if !found {
+		return API{}
+	}
+	return m.copies.serves(resource)
+}
+
+// APIs says of every resource that is followed whether a member serves it to us. It is nil if there is no such member.
+func (f *Fleet) APIs(member workspace.Key) map[schema.GroupResource]API {
 	m, found := f.find(member)
 	if !found {
 		return nil
 	}
-	return m.copies.missing()
+	return m.copies.apis()
 }
 
 // Reachable returns the status of the member's condition Reachable; it is Unknown if there is no such member.

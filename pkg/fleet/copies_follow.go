@@ -74,7 +74,7 @@ func (f *copyFollower) lost(failed *failure) {
 		case tmcv1alpha1.ReasonForbidden:
 			s.refused = failed.message
 		case tmcv1alpha1.ReasonAPIMissing:
-			s.served, s.missing, s.refused = false, failed.message, ""
+			s.served, s.listed, s.missing, s.refused = false, false, failed.message, ""
 		}
 	})
 	if failed.reason == tmcv1alpha1.ReasonAPIMissing {
@@ -84,7 +84,7 @@ func (f *copyFollower) lost(failed *failure) {
 
 // followed notes that the copies are known and followed.
 func (f *copyFollower) followed() {
-	f.copies.stand(f.store, func(s *standing) { *s = standing{synced: true, served: true} })
+	f.copies.stand(f.store, func(s *standing) { *s = standing{synced: true, listed: true, served: true} })
 	f.copies.confirm(f.config.Clock.Now())
 }
 

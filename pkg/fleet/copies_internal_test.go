@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,17 +201,37 @@ func TestServesOfSeveralVersions(t *testing.T) {
 	rig := newStoreRig(t)
 	v1, v2 := schema.GroupVersionResource{Group: "g", Version: "v1", Resource: "r"}, schema.GroupVersionResource{Group: "g", Version: "v2", Resource: "r"}
 	rig.follow([]schema.GroupVersionResource{v1, v2})
-	if _, known, _ := rig.serves(v1.GroupResource()); known {
-		t.Error("known before the member said anything")
+	steps := []struct {
+		name   string
+		store  schema.GroupVersionResource
+		change func(*standing)
+		want   API
+	}{
+		{"nothing is said", v1, func(*standing) {}, API{}},
+		{"one version is missing", v1, func(s *standing) { s.missing = "no v1" }, API{}},
+		{"the other one is discovered", v2, func(s *standing) { s.served = true }, API{}},
+		{"it may be listed", v2, func(s *standing) { s.synced, s.listed = true, true }, API{Known: true, Served: true}},
+		{"the member is away", v2, func(s *standing) { s.synced = false }, API{Known: true, Served: true}},
+		{"it may not be listed any more", v2, func(s *standing) { s.refused = "no" }, API{Known: true, Message: "no"}},
 	}
-	rig.stand(rig.stores[v1], func(s *standing) { s.missing = "no v1" })
-	if diff := cmp.Diff(map[schema.GroupResource]string{v1.GroupResource(): "no v1"}, rig.missing()); diff != "" {
-		t.Errorf("missing(): %s", diff)
+	for _, step := range steps {
+		rig.stand(rig.stores[step.store], step.change)
+		for range 10 { // maps have no order
+			got, all := rig.serves(v1.GroupResource()), rig.apis()
+			got.Message, step.want.Message = oneOf(got.Message, "no", "no v1"), oneOf(step.want.Message, "no", "no v1")
+			if all[v1.GroupResource()].Served != got.Served || len(all) != 1 || got != step.want {
+				t.Errorf("%s: %+v and %+v, want %+v", step.name, got, all, step.want)
+			}
+		}
 	}
-	rig.stand(rig.stores[v2], func(s *standing) { s.served = true })
-	if served, known, _ := rig.serves(v1.GroupResource()); !served || !known || len(rig.missing()) != 0 {
-		t.Errorf("serves() = %t, %t", served, known)
+}
+
+// oneOf returns the first of some texts if it has one of them.
+func oneOf(text string, texts ...string) string {
+	if slices.Contains(texts, text) {
+		return texts[0]
 	}
+	return text
 }
 
 func TestFailuresOfCalls(t *testing.T) {

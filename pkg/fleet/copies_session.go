@@ -217,7 +217,10 @@ func (s *copySession) discover(ctx context.Context, stores map[schema.GroupVersi
 		}
 		for _, store := range groups[version] {
 			message := missing[store.resource.Resource]
-			s.copies.stand(store, func(s *standing) { s.served, s.missing = message == "", message })
+			s.copies.stand(store, func(s *standing) {
+				s.served, s.missing = message == "", message
+				s.listed = s.listed && s.served
+			})
 		}
 	}
 }

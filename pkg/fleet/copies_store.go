@@ -4,6 +4,7 @@
 package fleet
 
 import (
+	"cmp"
 	"maps"
 	"strconv"
 	"sync"
@@ -53,12 +54,14 @@ type copyStore struct {
 // standing is how we stand with one resource of a member.
 type standing struct {
 	synced  bool   // listed over the present connection, and followed
-	served  bool   // discovery has it
+	listed  bool   // over some connection, and not gone since
+	served  bool   // discovery has it; whether we may use it shows when it is listed
 	missing string // why discovery has it not
 	refused string // why it may not be listed
 }
 
-// known says whether the member has said if it serves the resource to us, and what.
+// known says whether the member has shown if it serves the resource to us, and what. That discovery has it says nothing
+// about our rights, so only a list counts as a yes.
 func (s standing) known() (served, known bool) {
 	switch {
 	case s.refused != "":
@@ -68,7 +71,7 @@ func (s standing) known() (served, known bool) {
 	case s.missing != "":
 		return false, true
 	default:
-		return s.served, s.served
+		return s.listed, s.listed
 	}
 }
 
@@ -254,37 +257,44 @@ func (c *copies) synced(resource schema.GroupVersionResource) bool {
 }
 
 // serves says whether a resource is served in any of the versions that are followed.
-func (c *copies) serves(resource schema.GroupResource) (served, known bool, message string) {
+func (c *copies) serves(resource schema.GroupResource) API {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	api, first := API{}, true
 	for followed, store := range c.stores {
-		if followed.GroupResource() != resource {
-			continue
-		}
-		serves, knows := store.known()
-		if serves {
-			return true, true, ""
-		}
-		if knows {
-			known, message = true, store.missing
-			if store.refused != "" {
-				message = store.refused
-			}
+		if followed.GroupResource() == resource {
+			api, first = api.with(store, first), false
 		}
 	}
-	return false, known, message
+	return api
 }
 
-func (c *copies) missing() map[schema.GroupResource]string {
-	stores, _ := c.present()
-	missing := map[schema.GroupResource]string{}
-	for followed := range stores {
-		resource := followed.GroupResource()
-		if served, known, message := c.serves(resource); known && !served {
-			missing[resource] = message
-		}
+// apis says of every resource that is followed whether it is served.
+func (c *copies) apis() map[schema.GroupResource]API {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	apis := make(map[schema.GroupResource]API, len(c.stores))
+	for followed, store := range c.stores {
+		api, found := apis[followed.GroupResource()]
+		apis[followed.GroupResource()] = api.with(store, !found)
 	}
-	return missing
+	return apis
+}
+
+// with adds what is known of one version to what is known of others, if it is not the first: one that is served suffices,
+// and it takes all to say that none is.
+func (a API) with(store *copyStore, first bool) API {
+	served, known := store.known()
+	switch {
+	case served:
+		return API{Served: true, Known: true}
+	case !known && !a.Served:
+		return API{}
+	case known && first:
+		return API{Known: true, Message: cmp.Or(store.refused, store.missing)}
+	default:
+		return a
+	}
 }
 
 // versionOf reads a resource version as the number that it is. What is no number is 0.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,10 +112,10 @@ func TestCopiesKnowNothingOfStrangers(t *testing.T) {
 	t.Parallel()
 	h := runCopies(t, fast(), deployments)
 	key := keyOf(deployments, "web")
-	if _, found := h.Copy(east, key); found || h.Copies(east, deployments) != nil || h.CopiesSynced(east, deployments) || h.MissingAPIs(east) != nil {
+	if _, found := h.Copy(east, key); found || h.Copies(east, deployments) != nil || h.CopiesSynced(east, deployments) || h.APIs(east) != nil {
 		t.Error("something is known of no member")
 	}
-	if _, known := h.Serves(east, deployments.GroupResource()); known {
+	if h.API(east, deployments.GroupResource()).Known {
 		t.Error("the APIs of no member are known")
 	}
 	if _, ok := h.CopiesConfirmedAt(east); ok {
@@ -129,7 +130,7 @@ func TestCopiesKnowNothingOfStrangers(t *testing.T) {
 	if _, found := h.Copy(east, keyOf(widgets, "x")); found || h.Copies(east, widgets) != nil || h.CopiesSynced(east, widgets) {
 		t.Error("a resource that is not followed has copies")
 	}
-	if _, known := h.Serves(east, widgets.GroupResource()); known {
+	if h.API(east, widgets.GroupResource()).Known {
 		t.Error("a resource that is not followed is judged")
 	}
 }
@@ -332,17 +333,15 @@ func TestServes(t *testing.T) {
 	})
 	h.Ensure(east, member.connection())
 	h.waitSynced(deployments)
-	want := map[schema.GroupResource]string{
-		configMaps.GroupResource(): "the member does not permit to list configmaps (403); grant this right to the identity of the credentials",
-		widgets.GroupResource():    "the member does not serve widgets.example.com in version v1",
+	want := map[schema.GroupResource]fleet.API{
+		deployments.GroupResource(): {Known: true, Served: true},
+		configMaps.GroupResource():  {Known: true, Message: "the member does not permit to list configmaps (403); grant this right to the identity of the credentials"},
+		widgets.GroupResource():     {Known: true, Message: "the member does not serve widgets.example.com in version v1"},
 	}
-	eventually(t, func() bool { return cmp.Equal(want, h.MissingAPIs(east)) }, func() string { return cmp.Diff(want, h.MissingAPIs(east)) })
-	if served, known := h.Serves(east, deployments.GroupResource()); !served || !known {
-		t.Errorf("Serves(deployments) = %t, %t", served, known)
-	}
-	for resource := range want {
-		if served, known := h.Serves(east, resource); served || !known {
-			t.Errorf("Serves(%s) = %t, %t", resource, served, known)
+	eventually(t, func() bool { return cmp.Equal(want, h.APIs(east)) }, func() string { return cmp.Diff(want, h.APIs(east)) })
+	for resource, one := range want {
+		if got := h.API(east, resource); got != one {
+			t.Errorf("API(%s) = %+v, want %+v", resource, got, one)
 		}
 	}
 	eventually(t, func() bool { at, ok := h.CopiesConfirmedAt(east); return ok && !at.IsZero() }, func() string {
@@ -353,13 +352,15 @@ func TestServes(t *testing.T) {
 	member.answer(nil)
 	member.set(func(m *fakeMember) { m.copies.served[widgets] = m.copies.served[deployments] })
 	h.waitSynced(configMaps, widgets)
-	if got := h.MissingAPIs(east); len(got) != 0 {
-		t.Errorf("MissingAPIs() = %v", got)
+	for resource, api := range h.APIs(east) {
+		if !api.Served {
+			t.Errorf("%s is %+v", resource, api)
+		}
 	}
 	// What is taken away again is missing again.
 	member.set(func(m *fakeMember) { delete(m.copies.served, widgets) })
 	member.closeConnections()
-	eventually(t, func() bool { served, known := h.Serves(east, widgets.GroupResource()); return !served && known }, func() string { return "the API gone" })
+	eventually(t, func() bool { api := h.API(east, widgets.GroupResource()); return !api.Served && api.Known }, func() string { return "the API gone" })
 }
 
 func TestServesNeedsAllVerbs(t *testing.T) {
@@ -374,6 +375,36 @@ func TestServesNeedsAllVerbs(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	h.Ensure(east, member.connection())
-	want := map[schema.GroupResource]string{widgets.GroupResource(): "the member does not offer to delete widgets.example.com"}
-	eventually(t, func() bool { return cmp.Equal(want, h.MissingAPIs(east)) }, func() string { return cmp.Diff(want, h.MissingAPIs(east)) })
+	want := fleet.API{Known: true, Message: "the member does not offer to delete widgets.example.com"}
+	eventually(t, func() bool { return h.API(east, widgets.GroupResource()) == want }, func() string { return cmp.Diff(want, h.API(east, widgets.GroupResource())) })
+}
+
+// TestServesOnlyWhatItLetsUsList: discovery tells everybody of a resource that nobody may use.
+func TestServesOnlyWhatItLetsUsList(t *testing.T) {
+	t.Parallel()
+	member := newFakeMember(t)
+	var discoveries atomic.Int32
+	answer := make(chan struct{})
+	member.answer(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/configmaps" {
+			if r.URL.Path == "/api/v1" {
+				discoveries.Add(1)
+			}
+			panic(errPass)
+		}
+		select {
+		case <-answer:
+			answerStatus(w, http.StatusForbidden, metav1.Status{})
+		case <-r.Context().Done():
+		}
+	})
+	h := runCopies(t, fast(), configMaps)
+	h.Ensure(east, member.connection())
+	// The second is asked for when the first was taken in.
+	eventually(t, func() bool { return discoveries.Load() > 1 }, func() string { return "two discoveries" })
+	if got := h.API(east, configMaps.GroupResource()); got.Known {
+		t.Errorf("it is %+v before the list is answered", got)
+	}
+	close(answer)
+	eventually(t, func() bool { api := h.API(east, configMaps.GroupResource()); return api.Known && !api.Served }, func() string { return "the refusal" })
 }

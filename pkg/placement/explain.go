@@ -128,6 +128,7 @@ func reasonOf(v verdict) string {
 		unschedulable:         tmcv1alpha1.ReasonUnschedulable,
 		notReady:              tmcv1alpha1.ReasonClusterNotReady,
 		apiMissing:            tmcv1alpha1.ReasonAPIMissing,
+		apiUnknown:            tmcv1alpha1.ReasonAPIUnknown,
 		capacityUnknown:       tmcv1alpha1.ReasonCapacityUnknown,
 		insufficientSum:       tmcv1alpha1.ReasonInsufficientCapacity,
 		insufficientSlot:      tmcv1alpha1.ReasonInsufficientCapacity,
@@ -153,6 +154,8 @@ func (p *Plan) message(v verdict, m *member, d *demand) string {
 		return "its condition Ready is " + printable(string(cmp.Or(m.status, "Unknown"))) + "; its ClusterStatus says why"
 	case apiMissing:
 		return p.missing(m)
+	case apiUnknown:
+		return "it has not shown yet whether it serves " + p.firstUnknown(m).String() + " to TMC; it is asked until it has"
 	case capacityUnknown:
 		return "its capacity is not known, and the workloads request resources; the condition CapacityKnown of its ClusterStatus says why"
 	case insufficientSum:
@@ -192,6 +195,16 @@ func (p *Plan) firstMissing(m *member) *schema.GroupResource {
 	}
 	for i := range p.resources {
 		if _, ok := m.missing[p.resources[i]]; ok {
+			return &p.resources[i]
+		}
+	}
+	return nil
+}
+
+// firstUnknown returns the first kind that is placed and of which it is not known whether a member serves it.
+func (p *Plan) firstUnknown(m *member) *schema.GroupResource {
+	for i := range p.resources {
+		if m.unknown.Has(p.resources[i]) {
 			return &p.resources[i]
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	unschedulable
 	notReady
 	apiMissing
+	apiUnknown
 	capacityUnknown
 	insufficientSum
 	insufficientSlot
@@ -52,6 +53,8 @@ func (p *Plan) takes(m *member) verdict {
 		return notReady
 	case len(m.missing) > 0 && p.firstMissing(m) != nil:
 		return apiMissing
+	case len(m.unknown) > 0 && p.firstUnknown(m) != nil:
+		return apiUnknown
 	default:
 		return fits
 	}

@@ -32,7 +32,7 @@ func randomCluster(random *rand.Rand, name string) placement.Cluster {
 			taint(fmt.Sprint("k", random.IntN(2)), effect)(&c)
 		}
 	}
-	for _, edit := range []func(*placement.Cluster){cordoned, away, uncounted, without} {
+	for _, edit := range []func(*placement.Cluster){cordoned, away, uncounted, without, unlearnt} {
 		if random.IntN(10) == 0 {
 			edit(&c)
 		}
@@ -108,7 +108,7 @@ func judge(c *placement.Cluster, in *placement.Input, share func(w placement.Wor
 	need := corev1.ResourceList{}
 	asks := false
 	for _, w := range in.Workloads {
-		if _, ok := c.Missing[w.Resource]; ok {
+		if _, ok := c.Missing[w.Resource]; ok || c.Unknown.Has(w.Resource) {
 			takes = false
 		}
 		replicas := share(w)

@@ -112,7 +112,7 @@ func (r *run) counts(introduction string) string {
 	words := [verdicts]string{
 		nameNotListed: "not named by clusterNames", labelsDoNotMatch: "not selected by clusterSelector",
 		untoleratedNoExecute: "tainted", untoleratedNoSchedule: "tainted against new work", unschedulable: "unschedulable",
-		notReady: "not ready", apiMissing: "without a kind that is placed", capacityUnknown: "of unknown capacity",
+		notReady: "not ready", apiMissing: "without a kind that is placed", apiUnknown: "not known to serve a kind that is placed", capacityUnknown: "of unknown capacity",
 		insufficientSum: "without enough room", insufficientSlot: "without a node that is large enough",
 	}
 	parts := make([]string, 0, len(words))

@@ -152,6 +152,8 @@ const (
 	ReasonInsufficientCapacity = "InsufficientCapacity"
 	// ReasonAPIMissing: it does not serve a kind that is placed, or not to the member's credentials.
 	ReasonAPIMissing = "APIMissing"
+	// ReasonAPIUnknown: it has not shown yet whether it serves a kind that is placed.
+	ReasonAPIUnknown = "APIUnknown"
 	// ReasonLowerScore: enough members with a higher score were found.
 	ReasonLowerScore = "LowerScore"
 	// ReasonClusterNotFound: the workspace has no such member.

@@ -119,8 +119,8 @@ func (d downstream) Synced(member workspace.Key, gvr schema.GroupVersionResource
 }
 
 func (d downstream) Missing(member workspace.Key, gr schema.GroupResource) (string, bool) {
-	message, missing := d.fleet.MissingAPIs(member)[gr]
-	return message, missing
+	api := d.fleet.API(member, gr)
+	return api.Message, api.Known && !api.Served
 }
 
 func (d downstream) Reachable(member workspace.Key) metav1.ConditionStatus {
@@ -161,8 +161,19 @@ func callProblem(err error) error {
 // placed tells the scheduler what members have.
 type placed struct{ parts *parts }
 
-func (p placed) Missing(member workspace.Key) map[schema.GroupResource]string {
-	return p.parts.fleet.MissingAPIs(member)
+func (p placed) APIs(member workspace.Key) schedule.APIs {
+	apis := p.parts.fleet.APIs(member)
+	out := schedule.APIs{Missing: map[schema.GroupResource]string{}, Unknown: sets.Set[schema.GroupResource]{}}
+	for _, resource := range p.parts.placing.workloads.Resources() {
+		gr := resource.GVR.GroupResource()
+		switch api := apis[gr]; {
+		case !api.Known: // also one that is not followed yet
+			out.Unknown.Insert(gr)
+		case !api.Served:
+			out.Missing[gr] = api.Message
+		}
+	}
+	return out
 }
 
 func (p placed) Replicas(member workspace.Key, gr schema.GroupResource, workload workspace.Key) (int32, bool) {

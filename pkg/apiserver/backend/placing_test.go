@@ -366,8 +366,8 @@ func testFacts(t *testing.T, p *parts) {
 	if _, found := told.Replicas(east, deployments.GroupResource(), web); found {
 		t.Error("a member that never answered has replicas")
 	}
-	if len(told.Missing(east)) != 0 || len(told.Assumed(east)) != 0 {
-		t.Error("something is known of what a member lacks that never answered")
+	if apis := told.APIs(east); len(apis.Missing) != 0 || !apis.Unknown.Has(deployments.GroupResource()) || len(told.Assumed(east)) != 0 {
+		t.Errorf("of what a member serves that never answered this is known: %+v", apis)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -60,12 +61,20 @@ type Workloads interface {
 
 // Copies tell what the members have.
 type Copies interface {
-	// Missing are the kinds that a member does not serve to us, with messages.
-	Missing(member workspace.Key) map[schema.GroupResource]string
+	// APIs says which kinds a member serves to us.
+	APIs(member workspace.Key) APIs
 	// Replicas returns how many replicas of a workload a member has made, and whether it was told to make any.
 	Replicas(member workspace.Key, gr schema.GroupResource, workload workspace.Key) (made int32, found bool)
 	// Progress sums up what became of a Placement.
 	Progress(placement workspace.Key) Progress
+}
+
+// APIs says which kinds a member serves to us: all but these.
+type APIs struct {
+	// Missing are those that it does not serve to us, with messages.
+	Missing map[schema.GroupResource]string
+	// Unknown are those of which it has not shown yet whether it does.
+	Unknown sets.Set[schema.GroupResource]
 }
 
 // Progress sums up what became of a Placement on the members.

@@ -33,11 +33,11 @@ type roster struct {
 
 // shape is what decides whether a member takes work, apart from how much room it has.
 type shape struct {
-	uid             types.UID
-	generation      int64
-	labels, missing string
-	ready           metav1.ConditionStatus
-	counted, exists bool
+	uid                      types.UID
+	generation               int64
+	labels, missing, unknown string
+	ready                    metav1.ConditionStatus
+	counted, exists          bool
 }
 
 func (c *Controller) shapeOf(key workspace.Key) shape {
@@ -53,12 +53,19 @@ func (c *Controller) shapeOf(key workspace.Key) shape {
 	if ready := meta.FindStatusCondition(view.ClusterStatus(registration, observed).Conditions, tmcv1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status
 	}
-	for _, gr := range slices.SortedFunc(maps.Keys(c.config.Copies.Missing(key)), func(a, b schema.GroupResource) int {
-		return strings.Compare(a.String(), b.String())
-	}) {
-		out.missing += gr.String() + " "
-	}
+	apis := c.config.Copies.APIs(key)
+	out.missing, out.unknown = joined(apis.Missing), joined(apis.Unknown)
 	return out
+}
+
+// joined names resources in an order of their own.
+func joined[V any](resources map[schema.GroupResource]V) string {
+	names := make([]string, 0, len(resources))
+	for gr := range resources {
+		names = append(names, gr.String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // reshape notes the shape of a member, and reports whether it is the one that is known.
@@ -165,10 +172,11 @@ func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (pl
 	}
 	observed, _ := c.config.Members.Observation(key)
 	status := view.ClusterStatus(registration, observed)
+	apis := c.config.Copies.APIs(key)
 	cluster := placement.Cluster{
 		Name: name, Labels: registration.Labels, Taints: status.Taints, Unschedulable: status.Unschedulable,
 		Ready: metav1.ConditionUnknown, CapacityKnown: observed.CapacityCounted, LargestFree: status.LargestFree,
-		Missing: c.config.Copies.Missing(key),
+		Missing: apis.Missing, Unknown: apis.Unknown,
 	}
 	if ready := meta.FindStatusCondition(status.Conditions, tmcv1alpha1.ConditionReady); ready != nil {
 		cluster.Ready = ready.Status

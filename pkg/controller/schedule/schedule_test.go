@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -66,6 +67,29 @@ func TestPlacementIsDecidedAndWrittenOnce(t *testing.T) {
 		t.Errorf("east is %v, %v", member, found)
 	}
 	wantDiff(t, "members", 2, len(w.c.Members("acme")))
+}
+
+// A member that is ready before it has shown what it serves is chosen if it shows that it serves what is placed, and never
+// if it shows that it does not: what is chosen once stays.
+func TestMemberIsNotChosenBeforeItShowsWhatItServes(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	for _, name := range []string{"east", "west"} {
+		w.join(name, "8")
+		w.unknown[registration(name)] = sets.New(deploymentsGR, configmapsGR)
+	}
+	w.deploy("web", 1, "1")
+	all := w.place("all", nil)
+	w.reconcile(all)
+	wantDiff(t, "chosen while nothing is known", "", w.chosen(all))
+	w.unknown[registration("east")] = sets.New(configmapsGR) // of which nothing is placed
+	w.reconcile(all)
+	wantDiff(t, "chosen", "east", w.chosen(all))
+	w.unknown[registration("west")], w.missing[registration("west")] = nil, map[schema.GroupResource]string{deploymentsGR: "no"}
+	w.reconcile(all)
+	wantDiff(t, "chosen when all is known", "east", w.chosen(all))
+	explained, _ := w.c.Explain(all)
+	wantDiff(t, "reason", tmcv1alpha1.ReasonAPIMissing, explained.Rejected[0].Reason)
 }
 
 // What was written counts until it is read back.
@@ -574,6 +598,10 @@ func TestTriggers(t *testing.T) {
 		"it is away": {func(w *world) { w.observe(registration("east"), "4", metav1.ConditionFalse) }, everybody},
 		"it lacks a kind": {func(w *world) {
 			w.missing[registration("east")] = map[schema.GroupResource]string{deploymentsGR: "no"}
+			w.c.MemberChanged(registration("east"))
+		}, everybody},
+		"it has not shown that it serves a kind": {func(w *world) {
+			w.unknown[registration("east")] = sets.New(deploymentsGR)
 			w.c.MemberChanged(registration("east"))
 		}, everybody},
 		"its figures":            {func(w *world) { w.observe(registration("east"), "3", metav1.ConditionTrue) }, waiting},
