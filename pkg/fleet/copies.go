@@ -85,11 +85,11 @@ func (f *Fleet) CopiesConfirmedAt(member workspace.Key) (time.Time, bool) {
 
 // API says how we stand with a resource of a member. It is the last known answer while the member is away.
 type API struct {
-	// Known says whether the member has shown if it serves the resource to us: it let us list it, or it did not.
+	// Known says whether the member has shown if it serves the resource to us: it let us list and watch it, or it did not.
 	Known bool
 	// Served says that it does.
 	Served bool
-	// Message says what is missing if it is known not to.
+	// Message says what is missing if it is known not to, and what went wrong, if anything did, if nothing is known.
 	Message string
 }
 

@@ -74,7 +74,11 @@ func (f *copyFollower) lost(failed *failure) {
 		case tmcv1alpha1.ReasonForbidden:
 			s.refused = failed.message
 		case tmcv1alpha1.ReasonAPIMissing:
-			s.served, s.listed, s.missing, s.refused = false, false, failed.message, ""
+			s.served, s.followed, s.missing, s.refused = false, false, failed.message, ""
+		default:
+			if !s.followed { // who follows it knows all there is to know, and messages vary
+				s.problem = failed.message
+			}
 		}
 	})
 	if failed.reason == tmcv1alpha1.ReasonAPIMissing {
@@ -84,7 +88,7 @@ func (f *copyFollower) lost(failed *failure) {
 
 // followed notes that the copies are known and followed.
 func (f *copyFollower) followed() {
-	f.copies.stand(f.store, func(s *standing) { *s = standing{synced: true, listed: true, served: true} })
+	f.copies.stand(f.store, func(s *standing) { *s = standing{synced: true, followed: true, served: true} })
 	f.copies.confirm(f.config.Clock.Now())
 }
 
@@ -118,13 +122,13 @@ func (f *copyFollower) pause(ctx context.Context, failed *failure) bool {
 	return true
 }
 
-// step lists if that is needed, and then watches until the watch ends. An end in good order is no error.
+// step lists if that is needed, and then watches until the watch ends. An end in good order is no error. Only a watch that
+// was answered shows that the copies are followed: who may list may not be allowed to watch.
 func (f *copyFollower) step(ctx context.Context) error {
 	if f.version == "" || f.config.Clock.Since(f.listedAt) >= f.relist {
 		if err := f.list(ctx); err != nil {
 			return err
 		}
-		f.followed()
 	}
 	begin := f.config.Clock.Now()
 	err := f.watch(ctx)

@@ -186,7 +186,7 @@ func TestConfirmationNeedsAllCopies(t *testing.T) {
 	if got := at(2); got != 2 {
 		t.Errorf("confirmed at %d, want 2: what is refused is not part of it", got)
 	}
-	rig.stand(rig.store, func(s *standing) { s.synced, s.served = false, true })
+	rig.stand(rig.store, func(s *standing) { s.synced, s.followed = false, true })
 	if got := at(3); got != 2 {
 		t.Errorf("confirmed at %d, want 2", got)
 	}
@@ -210,7 +210,10 @@ func TestServesOfSeveralVersions(t *testing.T) {
 		{"nothing is said", v1, func(*standing) {}, API{}},
 		{"one version is missing", v1, func(s *standing) { s.missing = "no v1" }, API{}},
 		{"the other one is discovered", v2, func(s *standing) { s.served = true }, API{}},
-		{"it may be listed", v2, func(s *standing) { s.synced, s.listed = true, true }, API{Known: true, Served: true}},
+		{"it cannot be read", v2, func(s *standing) { s.problem = "no" }, API{Message: "no"}},
+		{"it is followed", v2, func(s *standing) { *s = standing{synced: true, followed: true} }, API{Known: true, Served: true}},
+		{"it is one of which nothing is said", v1, func(s *standing) { s.missing = "" }, API{Known: true, Served: true}},
+		{"the other one is missing again", v1, func(s *standing) { s.missing = "no v1" }, API{Known: true, Served: true}},
 		{"the member is away", v2, func(s *standing) { s.synced = false }, API{Known: true, Served: true}},
 		{"it may not be listed any more", v2, func(s *standing) { s.refused = "no" }, API{Known: true, Message: "no"}},
 	}
@@ -219,7 +222,9 @@ func TestServesOfSeveralVersions(t *testing.T) {
 		for range 10 { // maps have no order
 			got, all := rig.serves(v1.GroupResource()), rig.apis()
 			got.Message, step.want.Message = oneOf(got.Message, "no", "no v1"), oneOf(step.want.Message, "no", "no v1")
-			if all[v1.GroupResource()].Served != got.Served || len(all) != 1 || got != step.want {
+			one := all[v1.GroupResource()]
+			one.Message = oneOf(one.Message, "no", "no v1")
+			if one != step.want || len(all) != 1 || got != step.want {
 				t.Errorf("%s: %+v and %+v, want %+v", step.name, got, all, step.want)
 			}
 		}

@@ -219,7 +219,7 @@ func (s *copySession) discover(ctx context.Context, stores map[schema.GroupVersi
 			message := missing[store.resource.Resource]
 			s.copies.stand(store, func(s *standing) {
 				s.served, s.missing = message == "", message
-				s.listed = s.listed && s.served
+				s.followed = s.followed && s.served
 			})
 		}
 	}

@@ -53,15 +53,16 @@ type copyStore struct {
 
 // standing is how we stand with one resource of a member.
 type standing struct {
-	synced  bool   // listed over the present connection, and followed
-	listed  bool   // over some connection, and not gone since
-	served  bool   // discovery has it; whether we may use it shows when it is listed
-	missing string // why discovery has it not
-	refused string // why it may not be listed
+	synced   bool   // listed over the present connection, and followed
+	followed bool   // over some connection, and not gone since
+	served   bool   // discovery has it; whether we may use it shows when it is followed
+	missing  string // why discovery has it not
+	refused  string // why it may not be listed or watched
+	problem  string // why it could not be followed, if it never was
 }
 
 // known says whether the member has shown if it serves the resource to us, and what. That discovery has it says nothing
-// about our rights, so only a list counts as a yes.
+// about our rights, so only a watch counts as a yes.
 func (s standing) known() (served, known bool) {
 	switch {
 	case s.refused != "":
@@ -71,7 +72,7 @@ func (s standing) known() (served, known bool) {
 	case s.missing != "":
 		return false, true
 	default:
-		return s.listed, s.listed
+		return s.followed, s.followed
 	}
 }
 
@@ -289,7 +290,7 @@ func (a API) with(store *copyStore, first bool) API {
 	case served:
 		return API{Served: true, Known: true}
 	case !known && !a.Served:
-		return API{}
+		return API{Message: store.problem}
 	case known && first:
 		return API{Known: true, Message: cmp.Or(store.refused, store.missing)}
 	default:

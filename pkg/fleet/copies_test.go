@@ -361,6 +361,18 @@ func TestServes(t *testing.T) {
 	member.set(func(m *fakeMember) { delete(m.copies.served, widgets) })
 	member.closeConnections()
 	eventually(t, func() bool { api := h.API(east, widgets.GroupResource()); return !api.Served && api.Known }, func() string { return "the API gone" })
+	// When it is there again, it counts when it is followed again.
+	member.answer(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/widgets") {
+			panic(errPass)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	member.set(func(m *fakeMember) { m.copies.served[widgets] = m.copies.served[deployments] })
+	eventually(t, func() bool {
+		api := h.API(east, widgets.GroupResource())
+		return !api.Known && strings.Contains(api.Message, "503")
+	}, func() string { return fmt.Sprintf("that nothing is known: %+v", h.API(east, widgets.GroupResource())) })
 }
 
 func TestServesNeedsAllVerbs(t *testing.T) {
@@ -379,32 +391,40 @@ func TestServesNeedsAllVerbs(t *testing.T) {
 	eventually(t, func() bool { return h.API(east, widgets.GroupResource()) == want }, func() string { return cmp.Diff(want, h.API(east, widgets.GroupResource())) })
 }
 
-// TestServesOnlyWhatItLetsUsList: discovery tells everybody of a resource that nobody may use.
-func TestServesOnlyWhatItLetsUsList(t *testing.T) {
+// TestServesOnlyWhatItLetsUsFollow: discovery tells everybody of a resource that nobody may use, and who may list it may
+// not be allowed to watch it.
+func TestServesOnlyWhatItLetsUsFollow(t *testing.T) {
 	t.Parallel()
-	member := newFakeMember(t)
-	var discoveries atomic.Int32
-	answer := make(chan struct{})
-	member.answer(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/api/v1/configmaps" {
-			if r.URL.Path == "/api/v1" {
-				discoveries.Add(1)
+	for name, watches := range map[string]bool{"list": false, "watch": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			member := newFakeMember(t)
+			var discoveries atomic.Int32
+			asked, answer := make(chan struct{}, 1000), make(chan struct{})
+			member.answer(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/api/v1" {
+					discoveries.Add(1)
+				}
+				if r.URL.Path != "/api/v1/configmaps" || (r.URL.Query().Get("watch") != "") != watches {
+					panic(errPass)
+				}
+				asked <- struct{}{}
+				select {
+				case <-answer:
+					answerStatus(w, http.StatusForbidden, metav1.Status{})
+				case <-r.Context().Done():
+				}
+			})
+			h := runCopies(t, fast(), configMaps)
+			h.Ensure(east, member.connection())
+			<-asked
+			// The second is asked for when the first was taken in.
+			eventually(t, func() bool { return discoveries.Load() > 1 }, func() string { return "two discoveries" })
+			if got := h.API(east, configMaps.GroupResource()); got.Known || h.CopiesSynced(east, configMaps) {
+				t.Errorf("it is %+v before the member answered", got)
 			}
-			panic(errPass)
-		}
-		select {
-		case <-answer:
-			answerStatus(w, http.StatusForbidden, metav1.Status{})
-		case <-r.Context().Done():
-		}
-	})
-	h := runCopies(t, fast(), configMaps)
-	h.Ensure(east, member.connection())
-	// The second is asked for when the first was taken in.
-	eventually(t, func() bool { return discoveries.Load() > 1 }, func() string { return "two discoveries" })
-	if got := h.API(east, configMaps.GroupResource()); got.Known {
-		t.Errorf("it is %+v before the list is answered", got)
+			close(answer)
+			eventually(t, func() bool { api := h.API(east, configMaps.GroupResource()); return api.Known && !api.Served }, func() string { return "the refusal" })
+		})
 	}
-	close(answer)
-	eventually(t, func() bool { api := h.API(east, configMaps.GroupResource()); return api.Known && !api.Served }, func() string { return "the refusal" })
 }

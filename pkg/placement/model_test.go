@@ -108,7 +108,10 @@ func judge(c *placement.Cluster, in *placement.Input, share func(w placement.Wor
 	need := corev1.ResourceList{}
 	asks := false
 	for _, w := range in.Workloads {
-		if _, ok := c.Missing[w.Resource]; ok || c.Unknown.Has(w.Resource) {
+		if _, ok := c.Missing[w.Resource]; ok {
+			takes = false
+		}
+		if _, ok := c.Unknown[w.Resource]; ok {
 			takes = false
 		}
 		replicas := share(w)

@@ -56,9 +56,9 @@ func free(left, total int64) int64 {
 }
 
 // staying scores a member that runs the workloads already. What they need is in its figures. A member that would not be
-// chosen anew has none, so that it is the first to go when fewer are wanted.
+// chosen anew has none, so that it is the first to go when fewer are wanted; one of which something is not known yet has.
 func (p *Plan) staying(m *member) int64 {
-	if p.takes(m) != fits {
+	if v := p.takes(m); v != fits && v != apiUnknown {
 		return 0
 	}
 	return p.score(m, &vector{}, 0)

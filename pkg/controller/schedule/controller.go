@@ -83,7 +83,8 @@ type decided struct {
 	// unplaced says which replicas have no place on the members that were chosen.
 	unplaced string
 	waiting  bool // for members to change
-	// seeks says that it takes every member that fits, and some have too little room.
+	// seeks says that it takes every member that fits, and some have too little room, or that it is not known of some
+	// members what they serve.
 	seeks bool
 	// uncertain says that the decisions were kept since not everything has been read that they depend on.
 	uncertain bool

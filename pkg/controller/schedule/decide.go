@@ -128,9 +128,7 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		})
 		after.stored.Decisions = leaving(current, after.outcome.Chosen, progress)
 		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
-		after.seeks = p.Spec.NumberOfClusters == nil && slices.ContainsFunc(after.rejected, func(r tmcv1alpha1.ClusterRejection) bool {
-			return r.Reason == tmcv1alpha1.ReasonInsufficientCapacity
-		})
+		after.seeks = seeks(p, after)
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
 	switch {
@@ -142,6 +140,13 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	after.waiting = !after.outcome.Satisfied
 	after.stored.Conditions = c.conditions(p, before.stored.Conditions, after, progress)
 	return after
+}
+
+// seeks says whether figures of a member, or what becomes known of it, may matter to a Placement that has what it needs.
+func seeks(p *tmcv1alpha1.Placement, d *decided) bool {
+	return slices.ContainsFunc(d.rejected, func(r tmcv1alpha1.ClusterRejection) bool {
+		return r.Reason == tmcv1alpha1.ReasonAPIUnknown || (r.Reason == tmcv1alpha1.ReasonInsufficientCapacity && p.Spec.NumberOfClusters == nil)
+	}) || slices.ContainsFunc(d.outcome.Chosen, func(c placement.Choice) bool { return c.Reason == tmcv1alpha1.ReasonAPIUnknown })
 }
 
 // unplacedReplicas says of the first workload some of whose replicas have no place how many have none.

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -31,13 +30,14 @@ type roster struct {
 	shapes   map[workspace.Key]shape
 }
 
-// shape is what decides whether a member takes work, apart from how much room it has.
+// shape is what decides whether a member takes work, apart from how much room it has. What is not known yet is no part of
+// it: one kind after the other becomes known, and only who waits for it is concerned.
 type shape struct {
-	uid                      types.UID
-	generation               int64
-	labels, missing, unknown string
-	ready                    metav1.ConditionStatus
-	counted, exists          bool
+	uid             types.UID
+	generation      int64
+	labels, missing string
+	ready           metav1.ConditionStatus
+	counted, exists bool
 }
 
 func (c *Controller) shapeOf(key workspace.Key) shape {
@@ -53,19 +53,14 @@ func (c *Controller) shapeOf(key workspace.Key) shape {
 	if ready := meta.FindStatusCondition(view.ClusterStatus(registration, observed).Conditions, tmcv1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status
 	}
-	apis := c.config.Copies.APIs(key)
-	out.missing, out.unknown = joined(apis.Missing), joined(apis.Unknown)
-	return out
-}
-
-// joined names resources in an order of their own.
-func joined[V any](resources map[schema.GroupResource]V) string {
-	names := make([]string, 0, len(resources))
-	for gr := range resources {
+	missing := c.config.Copies.APIs(key).Missing
+	names := make([]string, 0, len(missing))
+	for gr := range missing {
 		names = append(names, gr.String())
 	}
 	slices.Sort(names)
-	return strings.Join(names, " ")
+	out.missing = strings.Join(names, " ")
+	return out
 }
 
 // reshape notes the shape of a member, and reports whether it is the one that is known.

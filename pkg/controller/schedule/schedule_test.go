@@ -22,7 +22,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -76,17 +75,20 @@ func TestMemberIsNotChosenBeforeItShowsWhatItServes(t *testing.T) {
 	w := stepped(t)
 	for _, name := range []string{"east", "west"} {
 		w.join(name, "8")
-		w.unknown[registration(name)] = sets.New(deploymentsGR, configmapsGR)
+		w.unknown[registration(name)] = map[schema.GroupResource]string{deploymentsGR: "", configmapsGR: ""}
 	}
 	w.deploy("web", 1, "1")
 	all := w.place("all", nil)
 	w.reconcile(all)
 	wantDiff(t, "chosen while nothing is known", "", w.chosen(all))
-	w.unknown[registration("east")] = sets.New(configmapsGR) // of which nothing is placed
+	w.unknown[registration("east")] = map[schema.GroupResource]string{configmapsGR: ""} // of which nothing is placed
 	w.reconcile(all)
 	wantDiff(t, "chosen", "east", w.chosen(all))
+	// Who has what it needs looks again all the same, for what is said of the others.
+	w.queued()
 	w.unknown[registration("west")], w.missing[registration("west")] = nil, map[schema.GroupResource]string{deploymentsGR: "no"}
-	w.reconcile(all)
+	w.c.MemberChanged(registration("west"))
+	w.settle()
 	wantDiff(t, "chosen when all is known", "east", w.chosen(all))
 	explained, _ := w.c.Explain(all)
 	wantDiff(t, "reason", tmcv1alpha1.ReasonAPIMissing, explained.Rejected[0].Reason)
@@ -601,9 +603,9 @@ func TestTriggers(t *testing.T) {
 			w.c.MemberChanged(registration("east"))
 		}, everybody},
 		"it has not shown that it serves a kind": {func(w *world) {
-			w.unknown[registration("east")] = sets.New(deploymentsGR)
+			w.unknown[registration("east")] = map[schema.GroupResource]string{deploymentsGR: ""}
 			w.c.MemberChanged(registration("east"))
-		}, everybody},
+		}, waiting},
 		"its figures":            {func(w *world) { w.observe(registration("east"), "3", metav1.ConditionTrue) }, waiting},
 		"nothing about it":       {func(w *world) { w.c.MemberChanged(registration("east")) }, waiting},
 		"its last known figures": {func(w *world) { w.observe(registration("gone"), "3", metav1.ConditionTrue) }, none},

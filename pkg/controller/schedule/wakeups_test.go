@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -84,4 +85,38 @@ func TestReplacedRegistrationIsAnotherMember(t *testing.T) {
 	w.mu.Unlock()
 	w.c.MemberChanged(east)
 	wantDiff(t, "queued", []string{"all"}, w.queued())
+}
+
+// What becomes known of a member matters to those of whom something is said that was not known, and to nobody else.
+func TestWhatBecomesKnownIsLookedAt(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "100")
+	west := w.join("west", "8")
+	w.deploy("web", 4, "1")
+	w.deploy("other/web", 4, "1")
+	one := int32(1)
+	at := w.place("all", func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = &one })
+	other := w.place("other/all", func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = &one })
+	w.settle()
+	w.unknown[west] = map[schema.GroupResource]string{deploymentsGR: ""}
+	w.reconcile(at)
+	w.queued()
+	wantDiff(t, "other", false, w.c.decided[other].seeks)
+	for _, step := range []struct {
+		unknown map[schema.GroupResource]string
+		reason  string
+	}{
+		{map[schema.GroupResource]string{deploymentsGR: "it answers 500"}, tmcv1alpha1.ReasonAPIUnknown},
+		{nil, tmcv1alpha1.ReasonLowerScore},
+	} {
+		w.unknown[west] = step.unknown
+		w.c.MemberChanged(west)
+		wantDiff(t, "queued at once", 0, w.c.engine.Len())
+		w.awaitQueued()
+		wantDiff(t, "queued", []string{"all"}, w.queued())
+		w.reconcile(at)
+		explained, _ := w.c.Explain(at)
+		wantDiff(t, "reason", step.reason, explained.Rejected[0].Reason)
+	}
 }
