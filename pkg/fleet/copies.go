@@ -83,13 +83,14 @@ func (f *Fleet) CopiesConfirmedAt(member workspace.Key) (time.Time, bool) {
 	return time.Unix(0, nanos), nanos != 0
 }
 
-// API says how we stand with a resource of a member. It is the last known answer while the member is away.
+// API says how we stand with a resource of a member. It is the last known answer while the member is away, and begins anew
+// with other credentials.
 type API struct {
 	// Known says whether the member has shown if it serves the resource to us: it let us list and watch it, or it did not.
 	Known bool
 	// Served says that it does.
 	Served bool
-	// Message says what is missing if it is known not to, and what went wrong, if anything did, if nothing is known.
+	// Message says what is missing if it is known not to.
 	Message string
 }
 

@@ -75,10 +75,6 @@ func (f *copyFollower) lost(failed *failure) {
 			s.refused = failed.message
 		case tmcv1alpha1.ReasonAPIMissing:
 			s.served, s.followed, s.missing, s.refused = false, false, failed.message, ""
-		default:
-			if !s.followed { // who follows it knows all there is to know, and messages vary
-				s.problem = failed.message
-			}
 		}
 	})
 	if failed.reason == tmcv1alpha1.ReasonAPIMissing {

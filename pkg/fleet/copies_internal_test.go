@@ -210,7 +210,6 @@ func TestServesOfSeveralVersions(t *testing.T) {
 		{"nothing is said", v1, func(*standing) {}, API{}},
 		{"one version is missing", v1, func(s *standing) { s.missing = "no v1" }, API{}},
 		{"the other one is discovered", v2, func(s *standing) { s.served = true }, API{}},
-		{"it cannot be read", v2, func(s *standing) { s.problem = "no" }, API{Message: "no"}},
 		{"it is followed", v2, func(s *standing) { *s = standing{synced: true, followed: true} }, API{Known: true, Served: true}},
 		{"it is one of which nothing is said", v1, func(s *standing) { s.missing = "" }, API{Known: true, Served: true}},
 		{"the other one is missing again", v1, func(s *standing) { s.missing = "no v1" }, API{Known: true, Served: true}},

@@ -54,11 +54,10 @@ type copyStore struct {
 // standing is how we stand with one resource of a member.
 type standing struct {
 	synced   bool   // listed over the present connection, and followed
-	followed bool   // over some connection, and not gone since
+	followed bool   // with the present credentials, and not gone since
 	served   bool   // discovery has it; whether we may use it shows when it is followed
 	missing  string // why discovery has it not
 	refused  string // why it may not be listed or watched
-	problem  string // why it could not be followed, if it never was
 }
 
 // known says whether the member has shown if it serves the resource to us, and what. That discovery has it says nothing
@@ -165,12 +164,13 @@ func (c *copies) judgeLive() {
 	c.live = live
 }
 
-// attach notes the connection that is in use, and detach that there is none. Nothing is followed then.
+// attach notes the session that is in use; nil is none. Nothing is followed then, and the credentials of another session
+// may have other rights.
 func (c *copies) attach(session *copySession) {
 	c.mu.Lock()
 	c.session = session
 	for _, store := range c.stores {
-		store.synced = false
+		store.synced, store.followed = false, false
 	}
 	c.judgeLive()
 	c.mu.Unlock()
@@ -290,7 +290,7 @@ func (a API) with(store *copyStore, first bool) API {
 	case served:
 		return API{Served: true, Known: true}
 	case !known && !a.Served:
-		return API{Message: store.problem}
+		return API{}
 	case known && first:
 		return API{Known: true, Message: cmp.Or(store.refused, store.missing)}
 	default:

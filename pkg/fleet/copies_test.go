@@ -369,10 +369,7 @@ func TestServes(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	member.set(func(m *fakeMember) { m.copies.served[widgets] = m.copies.served[deployments] })
-	eventually(t, func() bool {
-		api := h.API(east, widgets.GroupResource())
-		return !api.Known && strings.Contains(api.Message, "503")
-	}, func() string { return fmt.Sprintf("that nothing is known: %+v", h.API(east, widgets.GroupResource())) })
+	eventually(t, func() bool { return h.API(east, widgets.GroupResource()) == fleet.API{} }, func() string { return "that nothing is known" })
 }
 
 func TestServesNeedsAllVerbs(t *testing.T) {
@@ -427,4 +424,28 @@ func TestServesOnlyWhatItLetsUsFollow(t *testing.T) {
 			eventually(t, func() bool { api := h.API(east, configMaps.GroupResource()); return api.Known && !api.Served }, func() string { return "the refusal" })
 		})
 	}
+}
+
+// TestOtherCredentialsBeginAnew: what was served to the former ones says nothing of these.
+func TestOtherCredentialsBeginAnew(t *testing.T) {
+	t.Parallel()
+	member := newFakeMember(t)
+	h := runCopies(t, fast(), deployments)
+	h.Ensure(east, member.connection())
+	h.waitSynced(deployments)
+	member.answer(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/deployments") {
+			panic(errPass)
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	member.closeConnections()
+	eventually(t, func() bool { return !h.CopiesSynced(east, deployments) }, func() string { return "the copies lost" })
+	if got, want := h.API(east, deployments.GroupResource()), (fleet.API{Known: true, Served: true}); got != want {
+		t.Errorf("it is %+v while the member is away, want %+v", got, want)
+	}
+	other := member.connection()
+	other.BearerToken = "another"
+	h.Ensure(east, other)
+	eventually(t, func() bool { return h.API(east, deployments.GroupResource()) == fleet.API{} }, func() string { return "that nothing is known" })
 }

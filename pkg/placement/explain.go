@@ -155,7 +155,7 @@ func (p *Plan) message(v verdict, m *member, d *demand) string {
 	case apiMissing:
 		return p.missing(m)
 	case apiUnknown:
-		return p.unknown(m)
+		return "it has not shown yet whether it serves " + p.firstUnknown(m).String() + " to TMC; it is asked until it has"
 	case capacityUnknown:
 		return "its capacity is not known, and the workloads request resources; the condition CapacityKnown of its ClusterStatus says why"
 	case insufficientSum:
@@ -204,20 +204,11 @@ func (p *Plan) firstMissing(m *member) *schema.GroupResource {
 // firstUnknown returns the first kind that is placed and of which it is not known whether a member serves it.
 func (p *Plan) firstUnknown(m *member) *schema.GroupResource {
 	for i := range p.resources {
-		if _, ok := m.unknown[p.resources[i]]; ok {
+		if m.unknown.Has(p.resources[i]) {
 			return &p.resources[i]
 		}
 	}
 	return nil
-}
-
-func (p *Plan) unknown(m *member) string {
-	kind := p.firstUnknown(m)
-	text := "it has not shown yet whether it serves " + kind.String() + " to TMC"
-	if why := m.unknown[*kind]; why != "" {
-		text += ": " + printable(why)
-	}
-	return text + "; it is asked until it has"
 }
 
 func (p *Plan) missing(m *member) string {

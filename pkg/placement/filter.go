@@ -43,7 +43,7 @@ func (p *Plan) belongs(m *member) verdict {
 }
 
 // takes says whether a member that belongs takes new work of this kind. One that runs it already keeps it in any case.
-// That something is not known yet is said only if nothing else speaks against it.
+// That something is not known yet comes last.
 func (p *Plan) takes(m *member) verdict {
 	switch {
 	case len(m.taints) > 0 && untolerated(m.taints, corev1.TaintEffectNoSchedule, p.tolerations) != nil:

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/placement"
@@ -68,7 +69,7 @@ func without(c *placement.Cluster) {
 	c.Missing = map[schema.GroupResource]string{deployments: "no\x1bt there"}
 }
 
-func unlearnt(c *placement.Cluster) { c.Unknown = map[schema.GroupResource]string{deployments: ""} }
+func unlearnt(c *placement.Cluster) { c.Unknown = sets.New(deployments) }
 
 // web is a Deployment of pods of one core each.
 func web(replicas int32) placement.Workload {

@@ -111,7 +111,7 @@ func judge(c *placement.Cluster, in *placement.Input, share func(w placement.Wor
 		if _, ok := c.Missing[w.Resource]; ok {
 			takes = false
 		}
-		if _, ok := c.Unknown[w.Resource]; ok {
+		if c.Unknown.Has(w.Resource) {
 			takes = false
 		}
 		replicas := share(w)

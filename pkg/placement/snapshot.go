@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 )
@@ -37,9 +38,9 @@ type Cluster struct {
 	LargestFree []tmcv1alpha1.FreeSlot
 	// Missing are the kinds that the member does not serve to us, with a message each.
 	Missing map[schema.GroupResource]string
-	// Unknown are the kinds of which the member has not shown yet whether it serves them to us, each with a message if
-	// something went wrong. It takes no new work of these: what is placed where it turns out not to run would stay there.
-	Unknown map[schema.GroupResource]string
+	// Unknown are the kinds of which the member has not shown yet whether it serves them to us. It takes no new work of
+	// these: what is placed where it turns out not to run would stay there.
+	Unknown sets.Set[schema.GroupResource]
 }
 
 // Snapshot is the members of one workspace at one time, compiled for decisions. It never changes, and may be used by any
@@ -60,7 +61,7 @@ type member struct {
 	slots         []vector
 	taints        []tmcv1alpha1.Taint
 	missing       map[schema.GroupResource]string
-	unknown       map[schema.GroupResource]string
+	unknown       sets.Set[schema.GroupResource]
 	labels        labelSet
 	name          string
 	status        metav1.ConditionStatus

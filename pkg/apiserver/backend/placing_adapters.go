@@ -163,12 +163,12 @@ type placed struct{ parts *parts }
 
 func (p placed) APIs(member workspace.Key) schedule.APIs {
 	apis := p.parts.fleet.APIs(member)
-	out := schedule.APIs{Missing: map[schema.GroupResource]string{}, Unknown: map[schema.GroupResource]string{}}
+	out := schedule.APIs{Missing: map[schema.GroupResource]string{}, Unknown: sets.Set[schema.GroupResource]{}}
 	for _, resource := range p.parts.placing.workloads.Resources() {
 		gr := resource.GVR.GroupResource()
 		switch api := apis[gr]; {
 		case !api.Known: // also one that is not followed yet
-			out.Unknown[gr] = api.Message
+			out.Unknown.Insert(gr)
 		case !api.Served:
 			out.Missing[gr] = api.Message
 		}

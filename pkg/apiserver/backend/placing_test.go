@@ -367,7 +367,7 @@ func testFacts(t *testing.T, p *parts) {
 		t.Error("a member that never answered has replicas")
 	}
 	apis := told.APIs(east)
-	if _, unknown := apis.Unknown[deployments.GroupResource()]; !unknown || len(apis.Missing) != 0 || len(told.Assumed(east)) != 0 {
+	if !apis.Unknown.Has(deployments.GroupResource()) || len(apis.Missing) != 0 || len(told.Assumed(east)) != 0 {
 		t.Errorf("of what a member serves that never answered this is known: %+v", apis)
 	}
 }

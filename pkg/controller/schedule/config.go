@@ -10,6 +10,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -72,8 +73,8 @@ type Copies interface {
 type APIs struct {
 	// Missing are those that it does not serve to us, with messages.
 	Missing map[schema.GroupResource]string
-	// Unknown are those of which it has not shown yet whether it does, with messages where something went wrong.
-	Unknown map[schema.GroupResource]string
+	// Unknown are those of which it has not shown yet whether it does.
+	Unknown sets.Set[schema.GroupResource]
 }
 
 // Progress sums up what became of a Placement on the members.

@@ -83,12 +83,16 @@ type decided struct {
 	// unplaced says which replicas have no place on the members that were chosen.
 	unplaced string
 	waiting  bool // for members to change
-	// seeks says that it takes every member that fits, and some have too little room, or that it is not known of some
-	// members what they serve.
+	// seeks says that it takes every member that fits, and some have too little room.
 	seeks bool
+	// partial says that it was not known of some member which kinds it serves.
+	partial bool
 	// uncertain says that the decisions were kept since not everything has been read that they depend on.
 	uncertain bool
 }
+
+// listens says whether it has to be looked at for changes of members that do not concern everybody.
+func (d *decided) listens() bool { return d.waiting || d.seeks || d.partial }
 
 // New returns a controller that works while Run runs.
 func New(config Config) *Controller {
@@ -172,7 +176,7 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 // placed has to be looked at even if the decisions stay: objects may wait for a member that nobody knew by its name.
 func (c *Controller) SetEntries(registration workspace.Key) {
 	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
-		c.enqueueWorkspace(ws, false)
+		c.enqueueWorkspace(ws, changedShape)
 		if moved.Len() == 0 {
 			continue
 		}
@@ -191,15 +195,16 @@ func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
 }
 
 // MemberChanged makes the controller look at the Placements that a change of a member may matter to: all of those who see
-// it if it takes work or not for another reason than before, and those that wait for room if only its figures differ.
+// it if it takes work or not for another reason than before, those that wait for room if only its figures differ, and
+// those that were decided without knowing which kinds some member serves if it shows that.
 func (c *Controller) MemberChanged(registration workspace.Key) {
-	onlyFigures := c.reshape(registration)
+	what := c.reshape(registration)
 	for _, ws := range c.roster.viewers(registration) {
-		c.enqueueWorkspace(ws, onlyFigures)
+		c.enqueueWorkspace(ws, what)
 	}
 }
 
-func (c *Controller) reshape(registration workspace.Key) (same bool) {
+func (c *Controller) reshape(registration workspace.Key) change {
 	c.noting.Lock()
 	defer c.noting.Unlock()
 	return c.roster.reshape(registration, c.shapeOf(registration))
@@ -209,30 +214,23 @@ func (c *Controller) reshape(registration workspace.Key) (same bool) {
 func (c *Controller) roomChanged(registration workspace.Key) {
 	c.config.OnPromise(registration)
 	for _, ws := range c.roster.viewers(registration) {
-		c.enqueueWorkspace(ws, true)
+		c.enqueueWorkspace(ws, changedFigures)
 	}
 }
 
-func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, onlyWaiting bool) {
+// enqueueWorkspace makes the controller look at the Placements of a workspace that a change of a member concerns.
+func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, what change) {
 	for _, key := range c.places.in(ws) {
-		switch waits, seeks := c.waits(key); {
-		case !onlyWaiting || waits:
+		c.mu.RLock()
+		known, found := c.decided[key]
+		c.mu.RUnlock()
+		switch {
+		case what == changedShape, !found, known.waiting, known.partial && what == changedKnowledge:
 			c.engine.Add(key)
-		case seeks: // figures change all the time, and nothing waits for this
+		case known.seeks: // figures change all the time, and nothing waits for this
 			c.engine.AddAfter(key, c.config.SettleInterval)
 		}
 	}
-}
-
-// waits reports whether a Placement has fewer members than it needs, or would take more of them.
-func (c *Controller) waits(key workspace.Key) (waits, seeks bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	known, found := c.decided[key]
-	if !found {
-		return true, false
-	}
-	return known.waiting, known.seeks
 }
 
 func (c *Controller) hasDecision(key workspace.Key) bool {

@@ -82,7 +82,7 @@ func (c *Controller) known(p *tmcv1alpha1.Placement) *decided {
 
 func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	c.mu.Lock()
-	_, had := c.decided[key]
+	last, had := c.decided[key]
 	c.decided[key] = after
 	tells := !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions)
 	if known, found := c.shown[key]; found && tells { // what was written shows again, and is told here
@@ -90,6 +90,9 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 		c.shown[key] = known
 	}
 	c.mu.Unlock()
+	if had && after.listens() && !last.listens() { // what happened meanwhile was not told to it
+		c.engine.AddAfter(key, c.config.SettleInterval)
+	}
 	explained := sameOutcome(before, after) && equality.Semantic.DeepEqual(before.lost, after.lost)
 	if tells {
 		c.config.OnDecision(key)
@@ -123,12 +126,16 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		after.outcome = placement.Outcome{Reason: tmcv1alpha1.ReasonNothingSelected, Message: nothingSelected(p, selected.lost)}
 		after.stored.Decisions = leaving(current, nil, progress)
 	default:
-		after.outcome = placement.Schedule(c.snapshot(key), placement.Input{
+		snapshot, partial := c.snapshot(key)
+		after.partial = partial
+		after.outcome = placement.Schedule(snapshot, placement.Input{
 			Key: key.String(), Spec: &p.Spec, Workloads: selected.workloads, Current: current,
 		})
 		after.stored.Decisions = leaving(current, after.outcome.Chosen, progress)
 		after.rejected = after.outcome.Rejected() // computed once: it is as much work as the decision
-		after.seeks = seeks(p, after)
+		after.seeks = p.Spec.NumberOfClusters == nil && slices.ContainsFunc(after.rejected, func(r tmcv1alpha1.ClusterRejection) bool {
+			return r.Reason == tmcv1alpha1.ReasonInsufficientCapacity
+		})
 	}
 	after.stored.SelectedClusters = selectedOf(after.stored.Decisions)
 	switch {
@@ -140,13 +147,6 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	after.waiting = !after.outcome.Satisfied
 	after.stored.Conditions = c.conditions(p, before.stored.Conditions, after, progress)
 	return after
-}
-
-// seeks says whether figures of a member, or what becomes known of it, may matter to a Placement that has what it needs.
-func seeks(p *tmcv1alpha1.Placement, d *decided) bool {
-	return slices.ContainsFunc(d.rejected, func(r tmcv1alpha1.ClusterRejection) bool {
-		return r.Reason == tmcv1alpha1.ReasonAPIUnknown || (r.Reason == tmcv1alpha1.ReasonInsufficientCapacity && p.Spec.NumberOfClusters == nil)
-	}) || slices.ContainsFunc(d.outcome.Chosen, func(c placement.Choice) bool { return c.Reason == tmcv1alpha1.ReasonAPIUnknown })
 }
 
 // unplacedReplicas says of the first workload some of whose replicas have no place how many have none.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -30,15 +31,27 @@ type roster struct {
 	shapes   map[workspace.Key]shape
 }
 
-// shape is what decides whether a member takes work, apart from how much room it has. What is not known yet is no part of
-// it: one kind after the other becomes known, and only who waits for it is concerned.
+// shape is what decides whether a member takes work, apart from how much room it has.
 type shape struct {
-	uid             types.UID
-	generation      int64
-	labels, missing string
-	ready           metav1.ConditionStatus
-	counted, exists bool
+	uid                      types.UID
+	generation               int64
+	labels, missing, unknown string
+	ready                    metav1.ConditionStatus
+	counted, exists          bool
 }
+
+// change says what of a member changed, and so whom it concerns.
+type change int
+
+const (
+	// changedFigures concerns those who wait for room.
+	changedFigures change = iota
+	// changedKnowledge is that of kinds that it serves, and concerns those who were decided without it too. One kind after
+	// the other becomes known, and each time new credentials are used.
+	changedKnowledge
+	// changedShape concerns everybody.
+	changedShape
+)
 
 func (c *Controller) shapeOf(key workspace.Key) shape {
 	registration, found := c.config.Registrations.Find(key)
@@ -53,26 +66,38 @@ func (c *Controller) shapeOf(key workspace.Key) shape {
 	if ready := meta.FindStatusCondition(view.ClusterStatus(registration, observed).Conditions, tmcv1alpha1.ConditionReady); ready != nil {
 		out.ready = ready.Status
 	}
-	missing := c.config.Copies.APIs(key).Missing
-	names := make([]string, 0, len(missing))
-	for gr := range missing {
-		names = append(names, gr.String())
-	}
-	slices.Sort(names)
-	out.missing = strings.Join(names, " ")
+	apis := c.config.Copies.APIs(key)
+	out.missing, out.unknown = joined(apis.Missing), joined(apis.Unknown)
 	return out
 }
 
-// reshape notes the shape of a member, and reports whether it is the one that is known.
-func (r *roster) reshape(registration workspace.Key, after shape) (same bool) {
+// joined names resources in an order of their own.
+func joined[V any](resources map[schema.GroupResource]V) string {
+	names := make([]string, 0, len(resources))
+	for gr := range resources {
+		names = append(names, gr.String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// reshape notes the shape of a member, and returns how it differs from the one that was known.
+func (r *roster) reshape(registration workspace.Key, after shape) change {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	same = r.shapes[registration] == after
+	before := r.shapes[registration]
 	r.shapes[registration] = after
 	if !after.exists {
 		delete(r.shapes, registration)
 	}
-	return same
+	if before == after {
+		return changedFigures
+	}
+	before.unknown = after.unknown
+	if before == after {
+		return changedKnowledge
+	}
+	return changedShape
 }
 
 func newRoster() *roster {
@@ -148,16 +173,17 @@ func (r *roster) viewers(registration workspace.Key) []logicalcluster.Name {
 }
 
 // snapshot returns what the members of a workspace look like to one Placement: what it was promised itself is free
-// for it.
-func (c *Controller) snapshot(key workspace.Key) *placement.Snapshot {
+// for it. It is partial if it is not known of all members which kinds they serve.
+func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, partial bool) {
 	members := c.roster.of(key.Workspace)
 	clusters := make([]placement.Cluster, 0, len(members))
 	for name, registration := range members {
 		if cluster, ok := c.clusterOf(name, registration, key); ok {
 			clusters = append(clusters, cluster)
+			partial = partial || len(cluster.Unknown) > 0
 		}
 	}
-	return placement.NewSnapshot(clusters)
+	return placement.NewSnapshot(clusters), partial
 }
 
 func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (placement.Cluster, bool) {

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -75,13 +76,13 @@ func TestMemberIsNotChosenBeforeItShowsWhatItServes(t *testing.T) {
 	w := stepped(t)
 	for _, name := range []string{"east", "west"} {
 		w.join(name, "8")
-		w.unknown[registration(name)] = map[schema.GroupResource]string{deploymentsGR: "", configmapsGR: ""}
+		w.unknown[registration(name)] = sets.New(deploymentsGR, configmapsGR)
 	}
 	w.deploy("web", 1, "1")
 	all := w.place("all", nil)
 	w.reconcile(all)
 	wantDiff(t, "chosen while nothing is known", "", w.chosen(all))
-	w.unknown[registration("east")] = map[schema.GroupResource]string{configmapsGR: ""} // of which nothing is placed
+	w.unknown[registration("east")] = sets.New(configmapsGR) // of which nothing is placed
 	w.reconcile(all)
 	wantDiff(t, "chosen", "east", w.chosen(all))
 	// Who has what it needs looks again all the same, for what is said of the others.
@@ -603,7 +604,7 @@ func TestTriggers(t *testing.T) {
 			w.c.MemberChanged(registration("east"))
 		}, everybody},
 		"it has not shown that it serves a kind": {func(w *world) {
-			w.unknown[registration("east")] = map[schema.GroupResource]string{deploymentsGR: ""}
+			w.unknown[registration("east")] = sets.New(deploymentsGR)
 			w.c.MemberChanged(registration("east"))
 		}, waiting},
 		"its figures":            {func(w *world) { w.observe(registration("east"), "3", metav1.ConditionTrue) }, waiting},

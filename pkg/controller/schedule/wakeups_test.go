@@ -5,9 +5,10 @@ package schedule
 
 import (
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
@@ -87,7 +88,7 @@ func TestReplacedRegistrationIsAnotherMember(t *testing.T) {
 	wantDiff(t, "queued", []string{"all"}, w.queued())
 }
 
-// What becomes known of a member matters to those of whom something is said that was not known, and to nobody else.
+// What becomes known of a member matters to those that were decided without it, and to nobody else.
 func TestWhatBecomesKnownIsLookedAt(t *testing.T) {
 	t.Parallel()
 	w := stepped(t)
@@ -96,27 +97,39 @@ func TestWhatBecomesKnownIsLookedAt(t *testing.T) {
 	w.deploy("web", 4, "1")
 	w.deploy("other/web", 4, "1")
 	one := int32(1)
-	at := w.place("all", func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = &one })
-	other := w.place("other/all", func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = &one })
+	single := func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = &one }
+	w.place("other/other", single)
 	w.settle()
-	w.unknown[west] = map[schema.GroupResource]string{deploymentsGR: ""}
+	w.unknown[west] = sets.New(deploymentsGR)
+	w.c.MemberChanged(west)
+	at := w.place("all", single)
+	w.settle()
+	explained, _ := w.c.Explain(at)
+	wantDiff(t, "reason", tmcv1alpha1.ReasonAPIUnknown, explained.Rejected[0].Reason)
+	w.observe(west, "7", metav1.ConditionTrue)
+	wantDiff(t, "looked at for figures", []string{}, w.queued())
+	w.unknown[west] = nil
+	w.c.MemberChanged(west)
+	wantDiff(t, "looked at for kinds", []string{"all"}, w.queued())
 	w.reconcile(at)
+	explained, _ = w.c.Explain(at)
+	wantDiff(t, "reason", tmcv1alpha1.ReasonLowerScore, explained.Rejected[0].Reason)
+}
+
+// Who begins to listen looks once more: what changed since the members were looked at was told to those who listened then.
+func TestWhoBeginsToListenLooksOnceMore(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "8")
+	w.deploy("web", 1, "1")
+	at := w.place("all", nil)
+	w.settle()
+	west := w.join("west", "8")
 	w.queued()
-	wantDiff(t, "other", false, w.c.decided[other].seeks)
-	for _, step := range []struct {
-		unknown map[schema.GroupResource]string
-		reason  string
-	}{
-		{map[schema.GroupResource]string{deploymentsGR: "it answers 500"}, tmcv1alpha1.ReasonAPIUnknown},
-		{nil, tmcv1alpha1.ReasonLowerScore},
-	} {
-		w.unknown[west] = step.unknown
-		w.c.MemberChanged(west)
-		wantDiff(t, "queued at once", 0, w.c.engine.Len())
-		w.awaitQueued()
-		wantDiff(t, "queued", []string{"all"}, w.queued())
-		w.reconcile(at)
-		explained, _ := w.c.Explain(at)
-		wantDiff(t, "reason", step.reason, explained.Rejected[0].Reason)
-	}
+	w.unknown[west] = sets.New(deploymentsGR)
+	w.reconcile(at)
+	w.awaitQueued()
+	w.settle() // it does not go on for ever
+	w.clock.Step(time.Minute)
+	wantDiff(t, "looked at", []string{}, w.queued())
 }

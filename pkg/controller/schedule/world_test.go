@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 
@@ -50,7 +51,7 @@ type world struct {
 	entries       map[workspace.Key][]view.Entry
 	objects       map[schema.GroupResource]map[workspace.Key]*unstructured.Unstructured
 	missing       map[workspace.Key]map[schema.GroupResource]string
-	unknown       map[workspace.Key]map[schema.GroupResource]string
+	unknown       map[workspace.Key]sets.Set[schema.GroupResource]
 	made          map[workspace.Key]int32 // by workload, on every member
 	progress      map[workspace.Key]Progress
 	doubt         bool
@@ -71,7 +72,7 @@ func newWorld(t testing.TB, clock clock.WithTicker) *world {
 		t: t, placements: map[workspace.Key]*tmcv1alpha1.Placement{}, registrations: map[workspace.Key]*tmcv1alpha1.ClusterRegistration{},
 		observations: map[workspace.Key]view.Observation{}, entries: map[workspace.Key][]view.Entry{},
 		objects: map[schema.GroupResource]map[workspace.Key]*unstructured.Unstructured{deploymentsGR: {}, configmapsGR: {}},
-		missing: map[workspace.Key]map[schema.GroupResource]string{}, unknown: map[workspace.Key]map[schema.GroupResource]string{}, made: map[workspace.Key]int32{}, progress: map[workspace.Key]Progress{},
+		missing: map[workspace.Key]map[schema.GroupResource]string{}, unknown: map[workspace.Key]sets.Set[schema.GroupResource]{}, made: map[workspace.Key]int32{}, progress: map[workspace.Key]Progress{},
 		decisions: map[workspace.Key]int{}, explanations: map[workspace.Key]int{}, promises: map[workspace.Key]int{},
 	}
 	w.clock, _ = clock.(*testingclock.FakeClock)
