@@ -83,8 +83,8 @@ func (f *Fleet) CopiesConfirmedAt(member workspace.Key) (time.Time, bool) {
 	return time.Unix(0, nanos), nanos != 0
 }
 
-// API says how we stand with a resource of a member. It is the last known answer while the member is away, and begins anew
-// with other credentials.
+// API says how we stand with a resource of a member. It is the last known answer while the member is away; that it served
+// other credentials says nothing of the present ones.
 type API struct {
 	// Known says whether the member has shown if it serves the resource to us: it let us list and watch it, or it did not.
 	Known bool

@@ -85,14 +85,20 @@ type decided struct {
 	waiting  bool // for members to change
 	// seeks says that it takes every member that fits, and some have too little room.
 	seeks bool
-	// partial says that it was not known of some member which kinds it serves.
-	partial bool
+	// unknown names the ready members, with the kinds of which it was not known whether they serve them.
+	unknown string
 	// uncertain says that the decisions were kept since not everything has been read that they depend on.
 	uncertain bool
 }
 
-// listens says whether it has to be looked at for changes of members that do not concern everybody.
-func (d *decided) listens() bool { return d.waiting || d.seeks || d.partial }
+// missed says whether something may have happened since the members were looked at that would have been told to this
+// decision, and was not to the last one; nil is none, which is told everything. It is so once for each difference.
+func (d *decided) missed(last *decided) bool {
+	if last == nil {
+		return d.unknown != ""
+	}
+	return (d.unknown != "" && d.unknown != last.unknown) || ((d.waiting || d.seeks) && !last.waiting && !last.seeks)
+}
 
 // New returns a controller that works while Run runs.
 func New(config Config) *Controller {
@@ -225,7 +231,7 @@ func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, what change) {
 		known, found := c.decided[key]
 		c.mu.RUnlock()
 		switch {
-		case what == changedShape, !found, known.waiting, known.partial && what == changedKnowledge:
+		case what == changedShape, !found, known.waiting, known.unknown != "" && what == changedKnowledge:
 			c.engine.Add(key)
 		case known.seeks: // figures change all the time, and nothing waits for this
 			c.engine.AddAfter(key, c.config.SettleInterval)

@@ -82,15 +82,15 @@ func (c *Controller) known(p *tmcv1alpha1.Placement) *decided {
 
 func (c *Controller) keep(key workspace.Key, before, after *decided) {
 	c.mu.Lock()
-	last, had := c.decided[key]
+	last := c.decided[key]
 	c.decided[key] = after
-	tells := !had || !slices.Equal(before.stored.Decisions, after.stored.Decisions)
+	tells := last == nil || !slices.Equal(before.stored.Decisions, after.stored.Decisions)
 	if known, found := c.shown[key]; found && tells { // what was written shows again, and is told here
 		known.decisions = after.stored.Decisions
 		c.shown[key] = known
 	}
 	c.mu.Unlock()
-	if had && after.listens() && !last.listens() { // what happened meanwhile was not told to it
+	if after.missed(last) {
 		c.engine.AddAfter(key, c.config.SettleInterval)
 	}
 	explained := sameOutcome(before, after) && equality.Semantic.DeepEqual(before.lost, after.lost)
@@ -126,8 +126,8 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		after.outcome = placement.Outcome{Reason: tmcv1alpha1.ReasonNothingSelected, Message: nothingSelected(p, selected.lost)}
 		after.stored.Decisions = leaving(current, nil, progress)
 	default:
-		snapshot, partial := c.snapshot(key)
-		after.partial = partial
+		snapshot, unknown := c.snapshot(key)
+		after.unknown = unknown
 		after.outcome = placement.Schedule(snapshot, placement.Input{
 			Key: key.String(), Spec: &p.Spec, Workloads: selected.workloads, Current: current,
 		})

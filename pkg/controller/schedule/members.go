@@ -173,17 +173,23 @@ func (r *roster) viewers(registration workspace.Key) []logicalcluster.Name {
 }
 
 // snapshot returns what the members of a workspace look like to one Placement: what it was promised itself is free
-// for it. It is partial if it is not known of all members which kinds they serve.
-func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, partial bool) {
+// for it. It also names the kinds of which it is not known yet whether the members that are ready serve them.
+func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, unknown string) {
 	members := c.roster.of(key.Workspace)
 	clusters := make([]placement.Cluster, 0, len(members))
+	var unknowns []string
 	for name, registration := range members {
-		if cluster, ok := c.clusterOf(name, registration, key); ok {
-			clusters = append(clusters, cluster)
-			partial = partial || len(cluster.Unknown) > 0
+		cluster, ok := c.clusterOf(name, registration, key)
+		if !ok {
+			continue
+		}
+		clusters = append(clusters, cluster)
+		if cluster.Ready == metav1.ConditionTrue && len(cluster.Unknown) > 0 {
+			unknowns = append(unknowns, name+": "+joined(cluster.Unknown))
 		}
 	}
-	return placement.NewSnapshot(clusters), partial
+	slices.Sort(unknowns)
+	return placement.NewSnapshot(clusters), strings.Join(unknowns, "; ")
 }
 
 func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (placement.Cluster, bool) {

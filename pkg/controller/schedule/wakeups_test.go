@@ -5,7 +5,6 @@ package schedule
 
 import (
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -116,8 +115,8 @@ func TestWhatBecomesKnownIsLookedAt(t *testing.T) {
 	wantDiff(t, "reason", tmcv1alpha1.ReasonLowerScore, explained.Rejected[0].Reason)
 }
 
-// Who begins to listen looks once more: what changed since the members were looked at was told to those who listened then.
-func TestWhoBeginsToListenLooksOnceMore(t *testing.T) {
+// What changed since the members were looked at was told to those who had to hear it then.
+func TestDecisionThatMayHaveMissedSomethingIsLookedAtOnceMore(t *testing.T) {
 	t.Parallel()
 	w := stepped(t)
 	w.join("east", "8")
@@ -125,11 +124,41 @@ func TestWhoBeginsToListenLooksOnceMore(t *testing.T) {
 	at := w.place("all", nil)
 	w.settle()
 	west := w.join("west", "8")
-	w.queued()
 	w.unknown[west] = sets.New(deploymentsGR)
+	w.queued()
 	w.reconcile(at)
 	w.awaitQueued()
-	w.settle() // it does not go on for ever
-	w.clock.Step(time.Minute)
-	wantDiff(t, "looked at", []string{}, w.queued())
+	wantDiff(t, "looked at", []string{"all"}, w.queued())
+	wantDiff(t, "unknown", "west: deployments.apps", w.c.decided[at].unknown)
+	w.observe(west, "8", metav1.ConditionFalse) // which everybody is told when it changes
+	w.reconcile(at)
+	wantDiff(t, "unknown of who is away", "", w.c.decided[at].unknown)
+}
+
+func TestMissed(t *testing.T) {
+	t.Parallel()
+	nothing, unknown, other := &decided{}, &decided{unknown: "west: a"}, &decided{unknown: "west: a b"}
+	waiting, seeking, both := &decided{waiting: true}, &decided{seeks: true}, &decided{waiting: true, unknown: "west: a"}
+	for name, tc := range map[string]struct {
+		last, now *decided
+		want      bool
+	}{
+		"the first":                         {nil, waiting, false},
+		"the first, with something unknown": {nil, unknown, true},
+		"nothing":                           {both, nothing, false},
+		"something unknown":                 {nothing, unknown, true},
+		"something unknown, when waiting":   {waiting, both, true},
+		"the same unknown":                  {unknown, unknown, false},
+		"another thing unknown":             {unknown, other, true},
+		"waiting":                           {nothing, waiting, true},
+		"seeking":                           {nothing, seeking, true},
+		"waiting, with something unknown":   {unknown, both, true},
+		"waiting still":                     {seeking, waiting, false},
+		"seeking still":                     {waiting, seeking, false},
+		"both still":                        {both, both, false},
+	} {
+		if got := tc.now.missed(tc.last); got != tc.want {
+			t.Errorf("%s: missed() = %t, want %t", name, got, tc.want)
+		}
+	}
 }
