@@ -500,6 +500,54 @@ func TestDoubtKeepsDecisions(t *testing.T) {
 	wantDiff(t, "decisions", "west", w.chosen(all))
 }
 
+// Doubt takes nothing away of what is said, and costs no write, neither of the server that decided nor of the next one.
+func TestDoubtKeepsWhatIsSaid(t *testing.T) {
+	t.Parallel()
+	for want, edit := range map[string]func(*tmcv1alpha1.PlacementSpec){
+		"True Scheduled":       func(spec *tmcv1alpha1.PlacementSpec) { spec.ClusterNames = []string{"east"} },
+		"False TooFewClusters": func(spec *tmcv1alpha1.PlacementSpec) { spec.NumberOfClusters = new(int32(3)) },
+		"False WorkloadsNotPlaced": func(spec *tmcv1alpha1.PlacementSpec) {
+			spec.ResourceSelectors = []tmcv1alpha1.ResourceSelector{{Kind: "Deployment"}, {Kind: "Deploymint"}}
+		},
+	} {
+		for _, restarted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restarted %t", want, restarted), func(t *testing.T) {
+				t.Parallel()
+				w := stepped(t)
+				w.join("east", "10")
+				w.join("west", "10")
+				w.deploy("web", 1, "1")
+				at := w.place("all", func(p *tmcv1alpha1.Placement) { edit(&p.Spec) })
+				w.settle()
+				before, _ := w.c.Explain(at)
+				wantDiff(t, "condition", want, w.condition(at, tmcv1alpha1.ConditionScheduled))
+				w.tookPatches()
+				w.doubt = true
+				if restarted {
+					w.c.decided = map[workspace.Key]*decided{}
+				}
+				for range 2 {
+					w.reconcile(at)
+				}
+				after, _ := w.c.Explain(at)
+				wantDiff(t, "patches", 0, w.tookPatches())
+				wantDiff(t, "condition in doubt", want, w.condition(at, tmcv1alpha1.ConditionScheduled))
+				if !restarted {
+					wantDiff(t, "members that were not chosen", before.Rejected, after.Rejected)
+					wantDiff(t, "objects that are not placed", before.Lost, after.Lost)
+				}
+				// Who asks for something else is told.
+				w.edit(at, func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"nowhere"} })
+				w.settle()
+				said := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
+				if !strings.Contains(said.Message, "stay as they are") || len(w.placements[at].Status.Decisions) != len(before.Stored.Decisions) {
+					t.Errorf("after an edit it says %q, and the members are %s", said.Message, w.chosen(at))
+				}
+			})
+		}
+	}
+}
+
 func selectorsOf(name string) []tmcv1alpha1.ResourceSelector {
 	return []tmcv1alpha1.ResourceSelector{{Kind: "Deployment", Name: name}}
 }
