@@ -15,8 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 
@@ -145,22 +143,6 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 	after.waiting = !after.outcome.Satisfied
 	after.stored.Conditions = c.conditions(p, before.stored.Conditions, after, progress)
 	return after
-}
-
-// stay leaves a decision as it is until everything has been read that it depends on. What is said of it stays, too, unless
-// the Placement was edited since: a shard that is away for a moment, or a kind that is new, must neither cost a write for
-// each Placement nor take away what tenants read.
-func (d *decided) stay(p *tmcv1alpha1.Placement, before *decided) {
-	d.stored.Decisions, d.uncertain, d.unplaced = before.stored.Decisions, true, before.unplaced
-	said := meta.FindStatusCondition(before.stored.Conditions, tmcv1alpha1.ConditionScheduled)
-	switch {
-	case said == nil || said.ObservedGeneration != p.Generation:
-		d.outcome = placement.Outcome{Satisfied: true, Reason: tmcv1alpha1.ReasonScheduled, Message: "the decisions stay as they are until every shard of kcp, and every kind of the workspace, has been read"}
-	case before.outcome.Reason == "": // this server has not decided it
-		d.outcome = placement.Outcome{Satisfied: said.Status == metav1.ConditionTrue, Reason: said.Reason, Message: said.Message}
-	default:
-		d.outcome, d.rejected, d.lost = before.outcome, before.rejected, before.lost
-	}
 }
 
 // unplacedReplicas says of the first workload some of whose replicas have no place how many have none.

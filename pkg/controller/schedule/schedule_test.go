@@ -539,12 +539,91 @@ func TestDoubtKeepsWhatIsSaid(t *testing.T) {
 				// Who asks for something else is told.
 				w.edit(at, func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"nowhere"} })
 				w.settle()
-				said := meta.FindStatusCondition(w.placements[at].Status.Conditions, tmcv1alpha1.ConditionScheduled)
-				if !strings.Contains(said.Message, "stay as they are") || len(w.placements[at].Status.Decisions) != len(before.Stored.Decisions) {
-					t.Errorf("after an edit it says %q, and the members are %s", said.Message, w.chosen(at))
-				}
+				w.reconcile(at)
+				wantDiff(t, "condition after an edit", "False Pending", w.condition(at, tmcv1alpha1.ConditionScheduled))
+				wantDiff(t, "decisions after an edit", before.Stored.Decisions, w.placements[at].Status.Decisions)
 			})
 		}
+	}
+}
+
+// What another server decided meanwhile is not taken back by one that is in doubt.
+func TestDoubtKeepsWhatAnotherServerDecided(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		edit          func(*tmcv1alpha1.Placement)
+		members, said string
+	}{
+		"it moved":               {members: "west", said: "True Scheduled"},
+		"it lacks members":       {members: "east", said: "False TooFewClusters"},
+		"it was edited":          {members: "west", said: "True Scheduled", edit: func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"west"} }},
+		"it was edited, in vain": {members: "east", said: "False NoClusterFits", edit: func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"nowhere"} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := stepped(t)
+			w.join("east", "10")
+			w.join("west", "9")
+			w.deploy("web", 1, "1")
+			at := w.place("all", func(p *tmcv1alpha1.Placement) { p.Spec.NumberOfClusters = new(int32(1)) })
+			w.settle()
+			wantDiff(t, "decisions", "east", w.chosen(at))
+			w.doubt, w.follower = true, true
+			if tc.edit != nil {
+				w.edit(at, tc.edit)
+				w.settle()
+			}
+			w.change(at, func(p *tmcv1alpha1.Placement) {
+				p.Status.Decisions[0].ClusterName = tc.members
+				status, reason, _ := strings.Cut(tc.said, " ")
+				for _, condition := range []string{tmcv1alpha1.ConditionScheduled, tmcv1alpha1.ConditionReady} {
+					if now := meta.FindStatusCondition(p.Status.Conditions, condition); condition == tmcv1alpha1.ConditionScheduled || status == "False" {
+						now.Status, now.Reason = metav1.ConditionStatus(status), reason
+						now.Message = meta.FindStatusCondition(p.Status.Conditions, tmcv1alpha1.ConditionScheduled).Message
+					}
+				}
+				for i := range p.Status.Conditions {
+					p.Status.Conditions[i].ObservedGeneration = p.Generation
+				}
+			})
+			w.settle()
+			w.tookPatches()
+			w.follower = false
+			w.c.EnqueueAll()
+			w.settle()
+			wantDiff(t, "patches", 0, w.tookPatches())
+			wantDiff(t, "decisions", tc.members, w.chosen(at))
+			wantDiff(t, "condition", tc.said, w.condition(at, tmcv1alpha1.ConditionScheduled))
+			explained, _ := w.c.Explain(at)
+			if tc.members == "west" && (len(explained.Rejected) > 0 || len(explained.Outcome.Chosen) > 0) {
+				t.Errorf("what was not decided here is explained: %+v, %+v", explained.Rejected, explained.Outcome.Chosen)
+			}
+		})
+	}
+}
+
+// What cannot be placed is told at once, and what was told before stays.
+func TestDoubtTellsWhatIsLost(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "10")
+	w.deploy("web", 1, "1")
+	at := w.place("all", func(p *tmcv1alpha1.Placement) {
+		p.Spec.ResourceSelectors = []tmcv1alpha1.ResourceSelector{{Kind: "Deployment"}, {Kind: "ConfigMap"}, {Kind: "Deploymint"}}
+	})
+	w.settle()
+	w.doubt = true
+	w.put(configmapsGR, &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{
+		"name": "BAD NAME", "namespace": at.Namespace, "annotations": map[string]any{"kcp.io/cluster": "acme"},
+	}}})
+	for range 2 {
+		w.reconcile(at)
+		explained, _ := w.c.Explain(at)
+		var kinds []string
+		for _, lost := range explained.Lost {
+			kinds = append(kinds, lost.Kind)
+		}
+		wantDiff(t, "lost", []string{"Deploymint", "ConfigMap"}, kinds)
 	}
 }
 
