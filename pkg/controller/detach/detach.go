@@ -44,6 +44,8 @@ type Registrations interface {
 type Copies interface {
 	// On returns how many copies a member has, as far as is known, and whether it is known for sure.
 	On(member workspace.Key) (copies int, certain bool)
+	// Knows says that a member answers, so that copies of every kind are known of, whatever is on its way there.
+	Knows(member workspace.Key) bool
 	// Residue names the namespaces on a member that have copies, as far as is known, with how many each.
 	Residue(member workspace.Key) []string
 	// Awaits says that copies wait to be made on a member until its registration is held.
@@ -123,7 +125,7 @@ func (c *Controller) Reconcile(ctx context.Context, key workspace.Key) (engine.R
 	case registration.DeletionTimestamp == nil || !held:
 		return engine.Result{}, nil
 	case copies == 0 && certain:
-	case c.givesUp(registration, certain):
+	case c.givesUp(registration, c.config.Copies.Knows(key)): // what is on its way makes it no member that does not answer
 		c.tellResidue(ctx, key, registration, copies)
 	default:
 		return engine.Result{After: checkInterval}, nil

@@ -33,7 +33,8 @@ type world struct {
 	copies       int
 	residue      []string
 	events       []string
-	doubt        bool
+	doubt        bool // something is on its way
+	silent       bool // the member does not answer
 	awaited      bool
 	follower     bool
 	patches      []string
@@ -61,7 +62,9 @@ func (w *world) Find(key workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool)
 func (w *world) List() []*tmcv1alpha1.ClusterRegistration {
 	return []*tmcv1alpha1.ClusterRegistration{w.registration}
 }
-func (w *world) On(workspace.Key) (int, bool) { return w.copies, !w.doubt }
+func (w *world) On(workspace.Key) (int, bool) { return w.copies, !w.doubt && !w.silent }
+
+func (w *world) Knows(workspace.Key) bool { return !w.silent }
 
 func (w *world) Residue(workspace.Key) []string { return w.residue }
 
@@ -126,17 +129,23 @@ func TestRegistrationIsHeldWhileItsMemberHasCopies(t *testing.T) {
 		"it is deleted in doubt":       {func(w *world) { w.doubt = true; w.hold(); w.remove() }, held, 0, checkInterval},
 		"it is deleted without copies": {func(w *world) { w.hold(); w.remove() }, free, 1, 0},
 		"it does not answer for just less than the time": {func(w *world) {
-			w.copies, w.doubt = 1, true
+			w.copies, w.silent = 1, true
 			w.hold()
 			w.remove()
 			w.clock.Step(detachAfter - 1)
 		}, held, 0, checkInterval},
 		"it does not answer for the time": {func(w *world) {
-			w.copies, w.doubt = 1, true
+			w.copies, w.silent = 1, true
 			w.hold()
 			w.remove()
 			w.clock.Step(detachAfter)
 		}, free, 1, 0},
+		"it answers, and something is on its way": {func(w *world) {
+			w.copies, w.doubt = 1, true
+			w.hold()
+			w.remove()
+			w.clock.Step(detachAfter)
+		}, held, 0, checkInterval},
 		"it answers, for much longer": {func(w *world) {
 			w.copies = 1
 			w.hold()
