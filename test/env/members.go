@@ -136,13 +136,31 @@ func (e *Environment) StartMember(ctx context.Context, name string) error {
 	m := e.state.Members[i]
 	switch p, err := e.table.Find(processMember + name); {
 	case errors.Is(err, os.ErrNotExist):
-		return e.startMember(ctx, m)
+		return e.startLate(ctx, m)
 	case err != nil:
 		return err
 	case !p.Running():
 		return fmt.Errorf("starting member %s: it was started before, and has ended", name)
 	default:
 		return e.awaitMember(ctx, p, m)
+	}
+}
+
+// lateAttempts is how often a late member is started at most. Its API server ends by itself if it cannot store the first
+// roles within 30 s (rbac/bootstrap-roles), as beside tests that use all processors.
+const lateAttempts = 3
+
+// startLate starts a member beside whatever else runs.
+func (e *Environment) startLate(ctx context.Context, m memberState) error {
+	for attempt := 1; ; attempt++ {
+		err := e.startMember(ctx, m)
+		if err == nil || attempt == lateAttempts || ctx.Err() != nil {
+			return err
+		}
+		if p, lost := e.table.Find(processMember + m.Name); lost != nil || p.Running() {
+			return err
+		}
+		e.say("member %s ended while it was started, and is started again: %v", m.Name, err)
 	}
 }
 

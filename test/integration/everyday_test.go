@@ -266,29 +266,37 @@ func (e *everyday) unwell(ctx context.Context) string {
 // rollouts asks kubectl, in the workspace, whether everything is done.
 func (e *everyday) rollouts(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
+	patience := framework.MemberTimeout.String()
 	for _, object := range objects {
 		switch kind := strings.ToLower(object.GetKind()); kind {
 		case "deployment", "statefulset", "daemonset":
-			e.tenant.Kubectl.MustRun(t, "rollout", "status", kind+"/"+object.GetName(), "--timeout=20s")
+			e.tenant.Kubectl.MustRun(t, "rollout", "status", kind+"/"+object.GetName(), "--timeout="+patience)
 		case "job":
-			e.tenant.Kubectl.MustRun(t, "wait", "--for=condition=complete", kind+"/"+object.GetName(), "--timeout=20s")
+			e.tenant.Kubectl.MustRun(t, "wait", "--for=condition=complete", kind+"/"+object.GetName(), "--timeout="+patience)
 		case "persistentvolumeclaim":
-			e.tenant.Kubectl.MustRun(t, "wait", "--for=jsonpath={.status.phase}=Bound", "pvc/"+object.GetName(), "--timeout=20s")
+			e.tenant.Kubectl.MustRun(t, "wait", "--for=jsonpath={.status.phase}=Bound", "pvc/"+object.GetName(), "--timeout="+patience)
 		}
 	}
-	quorum, err := e.tenant.Upstream.PolicyV1().PodDisruptionBudgets(metav1.NamespaceDefault).Get(t.Context(), "quorum", metav1.GetOptions{})
+	framework.Eventually(t, "budget, daemons and job to be told in the workspace", framework.MemberTimeout, func(ctx context.Context) error {
+		return e.tallied(ctx, len(suite.NodeNames(t, e.member)))
+	})
+}
+
+// tallied says that what the members' controllers count is in the workspace.
+func (e *everyday) tallied(ctx context.Context, nodes int) error {
+	quorum, err := e.tenant.Upstream.PolicyV1().PodDisruptionBudgets(metav1.NamespaceDefault).Get(ctx, "quorum", metav1.GetOptions{})
 	if err != nil || quorum.Status.CurrentHealthy != 4 || quorum.Status.DisruptionsAllowed != 2 {
-		t.Errorf("the budget in the workspace is %+v (%v), want 4 healthy pods and 2 disruptions", quorum.Status, err)
+		return fmt.Errorf("the budget in the workspace is %+v (%w), want 4 healthy pods and 2 disruptions", quorum.Status, err)
 	}
-	nodes := len(suite.NodeNames(t, e.member))
-	agents, err := e.tenant.Upstream.AppsV1().DaemonSets(metav1.NamespaceDefault).Get(t.Context(), "log-agent", metav1.GetOptions{})
+	agents, err := e.tenant.Upstream.AppsV1().DaemonSets(metav1.NamespaceDefault).Get(ctx, "log-agent", metav1.GetOptions{})
 	if err != nil || agents.Status.DesiredNumberScheduled == 0 || int(agents.Status.DesiredNumberScheduled) > nodes {
-		t.Errorf("the daemons in the workspace are %+v (%v), of %d nodes", agents.Status, err, nodes)
+		return fmt.Errorf("the daemons in the workspace are %+v (%w), of %d nodes", agents.Status, err, nodes)
 	}
-	job, err := e.tenant.Upstream.BatchV1().Jobs(metav1.NamespaceDefault).Get(t.Context(), "pi", metav1.GetOptions{})
+	job, err := e.tenant.Upstream.BatchV1().Jobs(metav1.NamespaceDefault).Get(ctx, "pi", metav1.GetOptions{})
 	if err != nil || job.Status.Succeeded != 1 || job.Status.Failed != 0 || job.Status.CompletionTime == nil {
-		t.Errorf("the job in the workspace is %+v (%v), want it to have succeeded once", job.Status, err)
+		return fmt.Errorf("the job in the workspace is %+v (%w), want it to have succeeded once", job.Status, err)
 	}
+	return nil
 }
 
 // addresses are seen in the workspace where kubectl shows them.

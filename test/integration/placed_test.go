@@ -236,7 +236,8 @@ func (p *placed) versions(t *testing.T) map[string]string {
 	return found
 }
 
-// oneEdit proves that the counters count: one edit is one write, on the member alone.
+// oneEdit proves that the counters count: one edit is one write, on the member alone. If the member takes longer than the
+// status of the Placement is held back, that says Syncing for a while, which is two writes more.
 func (p *placed) oneEdit(t *testing.T) {
 	t.Helper()
 	maps := p.tenant.Upstream.CoreV1().ConfigMaps(metav1.NamespaceDefault)
@@ -256,6 +257,9 @@ func (p *placed) oneEdit(t *testing.T) {
 	})
 	p.quiet(t)
 	for labels, count := range p.writes(t) {
+		if strings.Contains(labels, `verb="patch_status"`) && count == 2 {
+			continue
+		}
 		if want := strings.Contains(labels, `verb="apply"`); count > 0 && !want || want && count != 1 {
 			t.Errorf("one edit: %s %v, want one apply on the member alone", labels, count)
 		}

@@ -113,6 +113,21 @@ func TestT02CopyThatIsDeletedComesBack(t *testing.T) {
 	})
 }
 
+// release takes a finalizer off a Deployment, wherever it is among others.
+func release(t *testing.T, tenant *framework.PlacingTenant, namespace, name, finalizer string) {
+	t.Helper()
+	deployments := tenant.Upstream.AppsV1().Deployments(namespace)
+	framework.Eventually(t, "the finalizer to be taken off", framework.MemberTimeout, func(ctx context.Context) error {
+		found, err := deployments.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		found.Finalizers = slices.DeleteFunc(found.Finalizers, func(own string) bool { return own == finalizer })
+		_, err = deployments.Update(ctx, found, metav1.UpdateOptions{})
+		return err
+	})
+}
+
 // TestT03DeletionWaitsForHoldsOfOthers and goes object first, namespace last.
 func TestT03DeletionWaitsForHoldsOfOthers(t *testing.T) {
 	t.Parallel()
@@ -136,7 +151,7 @@ func TestT03DeletionWaitsForHoldsOfOthers(t *testing.T) {
 		_, err := member.AppsV1().Deployments(namespace).Get(ctx, "web", metav1.GetOptions{})
 		return err
 	})
-	tenant.Kubectl.MustRun(t, "-n", "shop", "patch", "deployment", "web", "--type=json", "-p", `[{"op":"test","path":"/metadata/finalizers/1","value":"example.com/hold"},{"op":"remove","path":"/metadata/finalizers/1"}]`)
+	release(t, tenant, "shop", "web", "example.com/hold")
 	framework.Eventually(t, "the namespace to go from the member", framework.MemberTimeout, func(ctx context.Context) error {
 		_, err := member.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {

@@ -28,8 +28,8 @@ func TestFLT17AndSEC19TamperedOriginReachesNobody(t *testing.T) {
 	victim.Apply(t, deployment("web", 2))
 	victim.Apply(t, placement("web", "{}"))
 	suite.WaitForDeployment(t, victim, "east", "web", available(2))
-	theirs := victim.WaitForUpstream(t, "web", available(2))
 	victim.WaitForPlacement(t, "web", "Ready", metav1.ConditionTrue, "")
+	theirs := victim.WaitForUpstream(t, "web", available(2))
 
 	owner := suite.NewPlacingTenant(t, "flt17-owner", []string{"east"})
 	stolen := map[string]any{markWorkspace: victim.Cluster, markNamespace: "default", markName: "web", markUID: string(theirs.UID)}
