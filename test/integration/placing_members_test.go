@@ -5,6 +5,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,6 +74,13 @@ func TestT06CordonedMemberTakesNothingNew(t *testing.T) {
 	suite.WaitForDeployment(t, owner, cordonedMember, "old", available(1))
 
 	patchRegistration(t, owner.Tenant, cordonedMember, `{"spec":{"unschedulable":true}}`)
+	framework.Eventually(t, "the cordon to be known", framework.MemberTimeout, func(ctx context.Context) error {
+		row, err := owner.Client.Status(ctx, cordonedMember)
+		if err == nil && !row.Status.Unschedulable {
+			err = errors.New("the member takes new work")
+		}
+		return err
+	})
 	owner.Apply(t, deployment("new", 1))
 	owner.Apply(t, placement("new", "{clusterNames: ["+cordonedMember+"], resourceSelectors: [{kind: Deployment, name: new}]}"))
 	refused := owner.WaitForPlacement(t, "new", tmcv1alpha1.ConditionScheduled, metav1.ConditionFalse, tmcv1alpha1.ReasonNoClusterFits)

@@ -103,13 +103,12 @@ func (r refusals) refused(t *testing.T, kind, name, reason, message string) {
 // unaffected checks the objects that have nothing to do with it.
 func (r refusals) unaffected(t *testing.T) {
 	t.Helper()
-	view, err := r.PlacementStatus(t.Context(), "bystander")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sum := view.Status.Workloads; sum.Failed > 0 || sum.Desired != 2 || sum.Ready != 2 {
-		t.Errorf("the bystander suffers: %+v", view.Status)
-	}
+	r.WaitForView(t, "bystander", "nothing of it to suffer", func(view *tmcv1alpha1.PlacementStatus) error {
+		if sum := view.Status.Workloads; sum.Failed > 0 || sum.Desired != 2 || sum.Ready != 2 {
+			return fmt.Errorf("it is %+v", view.Status)
+		}
+		return nil
+	})
 }
 
 func byWebhook(t *testing.T, r refusals) {

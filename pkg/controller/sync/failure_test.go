@@ -4,10 +4,13 @@
 package sync
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -272,11 +275,46 @@ func TestFLT02FailuresBackOff(t *testing.T) {
 	}
 }
 
+// An event that nobody answered is sent again with the next look.
+func TestEventsThatNobodyAnswered(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error
+		want int
+	}{
+		"no answer":   {errors.New("connection lost"), 2},
+		"kcp is down": {fmt.Errorf("sending: %w", apierrors.NewInternalError(errors.New("down"))), 2},
+		"refused":     {fmt.Errorf("sending: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "events"}, "x", errors.New("no"))), 1},
+		"taken":       {nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.eventErr = tc.err
+			w.deployment(1, image("nginx"))
+			w.members[east].refuse = func(string, Location) error {
+				return &CallProblem{Reason: tmcv1alpha1.ReasonMemberDenied, Message: "quota"}
+			}
+			w.place("all", "east")
+			w.settle()
+			w.eventErr = nil
+			before := len(w.events)
+			for range 2 {
+				w.c.Enqueue(web.Resource, web.Object)
+				w.settle()
+			}
+			if got := len(w.events) - before + 1; got != tc.want || before == 0 {
+				t.Errorf("%d events at first, and %d with the next looks, want %d in all", before, got-1, tc.want)
+			}
+		})
+	}
+}
+
 // Events are sent once per problem, and a lost one changes nothing.
 func TestEventsOncePerProblem(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.eventErr = notFound()
+	w.eventErr = apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop")
 	w.deployment(1, image("nginx"))
 	denied := func(string, Location) error {
 		return &CallProblem{Reason: tmcv1alpha1.ReasonMemberDenied, Message: "quota\x1b[2J " + strings.Repeat("x", 5000)}

@@ -41,6 +41,8 @@ type object struct {
 	statusAt      time.Time
 	// heldSince is when a status differed first that is not written yet since members are still about to follow.
 	heldSince time.Time
+	// readingSince is since when the copies on a member that answers are being read.
+	readingSince time.Time
 	// told are the problems that events were sent about.
 	told sets.Set[string]
 }

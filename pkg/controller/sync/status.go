@@ -29,6 +29,10 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	if !p.hasStatus() || !p.c.config.Leader.IsLeader() {
 		return nil
 	}
+	if until, reading := p.readingUntil(); reading {
+		p.later(until)
+		return nil
+	}
 	previous := p.previousStatus()
 	seen := p.upstream
 	if p.object.statusVersion == p.upstream.GetResourceVersion() {
@@ -51,6 +55,31 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	p.object.status, p.object.statusVersion, p.object.statusAt = status, p.upstream.GetResourceVersion(), now
 	p.object.heldSince = time.Time{}
 	return nil
+}
+
+// readingPatience is how long a status waits for copies that are being read, as after a start or when a watch broke: what
+// is not confirmed counts as not up to date, so each object would be written twice. Longer than that, as where a member
+// fails to list a kind, what the other members say matters more.
+const readingPatience = 30 * time.Second
+
+// readingUntil returns until when the status waits for copies that are being read.
+func (p *pass) readingUntil() (until time.Time, reading bool) {
+	down, now := p.c.config.Downstream, p.c.config.Clock.Now()
+	for member := range p.wanted {
+		if down.Synced(member, p.kind.GVR) || down.Reachable(member) != metav1.ConditionTrue {
+			continue
+		}
+		if _, missing := down.Missing(member, p.key.Resource); missing {
+			continue
+		}
+		if p.object.readingSince.IsZero() {
+			p.object.readingSince = now
+		}
+		until = p.object.readingSince.Add(readingPatience)
+		return until, now.Before(until)
+	}
+	p.object.readingSince = time.Time{}
+	return time.Time{}, false
 }
 
 // hasStatus reports whether the object has a status that is ours to write.

@@ -64,3 +64,37 @@ func TestUnfinishedStatusIsHeldBack(t *testing.T) {
 		})
 	}
 }
+
+// A status waits while copies are being read, as when a watch broke or the server was started: what is not confirmed would
+// count as not up to date. Not for ever, since other members go on.
+func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(2, image("nginx"))
+	w.place("all", "east", "west")
+	w.settle()
+	w.run(east, web)
+	w.run(west, web)
+	w.wait(time.Minute)
+	w.patches = nil
+	observed := func() int64 {
+		found, _, _ := unstructured.NestedInt64(w.objects[web].Object, "status", "observedGeneration")
+		return found
+	}
+	wantDiff(t, "observed generation", int64(1), observed())
+
+	read := lateCopies(w)
+	w.c.EnqueueMember(east)
+	w.wait(readingPatience - time.Second)
+	wantDiff(t, "patches while copies are read", []string(nil), w.patches)
+	read()
+	w.c.EnqueueMember(east)
+	w.wait(time.Minute)
+	wantDiff(t, "patches when they were", []string(nil), w.patches)
+
+	_ = lateCopies(w)
+	w.c.EnqueueMember(east)
+	w.wait(readingPatience + time.Minute)
+	wantDiff(t, "patches when they cannot be read", 1, len(w.patches))
+	wantDiff(t, "observed generation when they cannot be read", int64(0), observed())
+}

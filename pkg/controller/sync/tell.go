@@ -7,8 +7,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
@@ -19,7 +22,7 @@ import (
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-// tell sends an event for each problem that is new.
+// tell sends an event for each problem that is new, or of which nobody answered that it was told.
 func (p *pass) tell(ctx context.Context) {
 	if p.upstream == nil || !p.c.config.Leader.IsLeader() || p.stopped {
 		return
@@ -31,15 +34,16 @@ func (p *pass) tell(ctx context.Context) {
 		}
 		problem := row.Cluster + " " + row.Object.Reason
 		now.Insert(problem)
-		if !p.object.told.Has(problem) {
-			p.event(ctx, row.Object.Reason, "member "+row.Cluster+": "+row.Object.Message)
+		if !p.object.told.Has(problem) && !p.event(ctx, row.Object.Reason, "member "+row.Cluster+": "+row.Object.Message) {
+			now.Delete(problem)
 		}
 	}
 	p.object.told = now
 }
 
-// event sends a warning about the object into its workspace. One that cannot be sent is lost: the view says the same.
-func (p *pass) event(ctx context.Context, reason, message string) {
+// event sends a warning about the object into its workspace, and reports whether that was answered. One that is refused is
+// lost: the view says the same.
+func (p *pass) event(ctx context.Context, reason, message string) (answered bool) {
 	now := p.c.config.Clock.Now()
 	sum := sha256.Sum256([]byte(string(p.upstream.GetUID()) + "\x00" + reason + "\x00" + message + "\x00" + now.String()))
 	about := corev1.ObjectReference{
@@ -47,9 +51,13 @@ func (p *pass) event(ctx context.Context, reason, message string) {
 		Name: p.ws().Name, UID: p.upstream.GetUID(), ResourceVersion: p.upstream.GetResourceVersion(),
 	}
 	warning := event.Warning(about, p.eventName(hex.EncodeToString(sum[:8])), reason, message, now)
-	if err := p.c.config.Upstream.CreateEvent(ctx, p.ws().Workspace, warning); err != nil {
-		klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Object, p.key, logkey.Reason, reason, "err", err)
+	err := p.c.config.Upstream.CreateEvent(ctx, p.ws().Workspace, warning)
+	if err == nil {
+		return true
 	}
+	klog.FromContext(ctx).V(2).Info("Lost an event", logkey.Object, p.key, logkey.Reason, reason, "err", err)
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError
 }
 
 // eventName is the object's name, shortened if need be, and something that is this event's own.

@@ -5,11 +5,15 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
@@ -50,18 +54,41 @@ func Eventually(t testing.TB, what string, timeout time.Duration, check func(ctx
 	return time.Since(start)
 }
 
-// Never watches for a while that check goes on returning nil.
+// Never watches for a while that check goes on returning nil. A server that does not answer, or says that it cannot, is no
+// news, but nothing else may be all that was heard.
 func Never(t testing.TB, what string, during time.Duration, check func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
+	var unanswered error
+	looks := 0
 	err := wait.PollUntilContextCancel(ctx, neverPause, true, func(ctx context.Context) (bool, error) {
-		if err := check(ctx); err != nil && ctx.Err() == nil {
+		err := check(ctx)
+		if err != nil && ctx.Err() == nil && !isNoAnswer(err) {
 			return false, fmt.Errorf("%s: %w", what, err)
+		}
+		if err == nil {
+			looks++
+		} else {
+			unanswered = err
 		}
 		return false, nil
 	})
 	if err != nil && ctx.Err() == nil {
 		t.Fatal(err)
 	}
+	if looks == 0 {
+		t.Fatalf("nobody can tell whether %s: %v", what, unanswered)
+	}
+}
+
+// isNoAnswer says of an error of a client that it says nothing about what was asked for.
+func isNoAnswer(err error) bool {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		code := status.Status().Code
+		return code >= http.StatusInternalServerError || code == http.StatusTooManyRequests
+	}
+	var lost *url.Error
+	return errors.As(err, &lost)
 }
