@@ -189,23 +189,18 @@ func taintMessage(taint *tmcv1alpha1.Taint) string {
 }
 
 // firstMissing returns the first kind that is placed and that a member does not serve.
-func (p *Plan) firstMissing(m *member) *schema.GroupResource {
-	if len(m.missing) == 0 {
-		return nil
-	}
-	for i := range p.resources {
-		if _, ok := m.missing[p.resources[i]]; ok {
-			return &p.resources[i]
-		}
-	}
-	return nil
-}
+func (p *Plan) firstMissing(m *member) *schema.GroupResource { return firstIn(m.missing, p.resources) }
 
 // firstUnknown returns the first kind that is placed and of which it is not known whether a member serves it.
-func (p *Plan) firstUnknown(m *member) *schema.GroupResource {
-	for i := range p.resources {
-		if m.unknown.Has(p.resources[i]) {
-			return &p.resources[i]
+func (p *Plan) firstUnknown(m *member) *schema.GroupResource { return firstIn(m.unknown, p.resources) }
+
+func firstIn[V any](kinds map[schema.GroupResource]V, placed []schema.GroupResource) *schema.GroupResource {
+	if len(kinds) == 0 {
+		return nil
+	}
+	for i := range placed {
+		if _, found := kinds[placed[i]]; found {
+			return &placed[i]
 		}
 	}
 	return nil

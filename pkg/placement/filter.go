@@ -52,9 +52,9 @@ func (p *Plan) takes(m *member) verdict {
 		return unschedulable
 	case !m.ready:
 		return notReady
-	case len(m.missing) > 0 && p.firstMissing(m) != nil:
+	case p.firstMissing(m) != nil:
 		return apiMissing
-	case len(m.unknown) > 0 && p.firstUnknown(m) != nil:
+	case p.firstUnknown(m) != nil:
 		return apiUnknown
 	default:
 		return fits
