@@ -113,9 +113,10 @@ type Config struct {
 	// unread while a shard is away or a kind has not been listed.
 	Certain func(ws logicalcluster.Name) bool
 	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
-	// said of it does; OnPromise when a member owes another amount. They must not block.
+	// said of it does; OnPromise when a member owes another amount; OnLending when other workspaces see it. They must not
+	// block.
 	OnDecision, OnExplanation func(placement workspace.Key)
-	OnPromise                 func(member workspace.Key)
+	OnPromise, OnLending      func(member workspace.Key)
 	// SettleInterval and PromiseGrace take their defaults if zero.
 	SettleInterval, PromiseGrace time.Duration
 	// Clock is the real clock if nil.
@@ -136,7 +137,7 @@ func (c Config) withDefaults() Config {
 	if c.Certain == nil {
 		c.Certain = func(logicalcluster.Name) bool { return true }
 	}
-	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise} {
+	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise, &c.OnLending} {
 		if *callback == nil {
 			*callback = func(workspace.Key) {}
 		}

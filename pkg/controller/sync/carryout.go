@@ -85,12 +85,18 @@ func (p *pass) carryOut() {
 	replaced := len(p.wanted) > 0 && !slices.ContainsFunc(p.rows, func(r Row) bool {
 		return r.Object.Synced != metav1.ConditionTrue || r.Object.Health != tmcv1alpha1.HealthHealthy
 	})
+	for _, member := range slices.SortedFunc(maps.Keys(p.needed), workspace.Key.Compare) {
+		p.stay(member, p.needed[member], "the member is not chosen any more; the copy stays as long as another one there needs it")
+	}
 	for _, member := range slices.SortedFunc(maps.Keys(p.staying), workspace.Key.Compare) {
-		if replaced || p.retired(member) {
+		_, needed := p.needed[member]
+		switch {
+		case needed:
+		case replaced || p.retired(member):
 			p.remove(member, p.staying[member], true)
-			continue
+		default:
+			p.stay(member, p.staying[member], "the member is not chosen any more; its copy stays until those on the chosen members are available")
 		}
-		p.stay(member, p.staying[member])
 	}
 	for _, member := range p.leftovers() {
 		p.remove(member, p.nameOf(member), false)
@@ -133,13 +139,19 @@ func (p *pass) leftovers() []workspace.Key {
 	maps.DeleteFunc(found, func(member workspace.Key, _ struct{}) bool { return !p.c.config.Decisions.Registered(member) })
 	var out []workspace.Key
 	for _, member := range slices.SortedFunc(maps.Keys(found), workspace.Key.Compare) {
-		_, wants := p.wanted[member]
-		_, stays := p.staying[member]
-		if !wants && !stays {
+		if !p.keeps(member) {
 			out = append(out, member)
 		}
 	}
 	return out
+}
+
+// keeps reports whether a member should have a copy, or keeps the one that it has.
+func (p *pass) keeps(member workspace.Key) bool {
+	_, wants := p.wanted[member]
+	_, stays := p.staying[member]
+	_, needs := p.needed[member]
+	return wants || stays || needs
 }
 
 // formerMembers are those that the object's last Placement chose: a member that was away since this process began is
@@ -168,9 +180,7 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 }
 
 func (p *pass) concerns(member workspace.Key) bool {
-	_, wants := p.wanted[member]
-	_, stays := p.staying[member]
-	return wants || stays || p.comes(member) || slices.Contains(p.c.states.membersWith(p.key), member)
+	return p.keeps(member) || p.comes(member) || slices.Contains(p.c.states.membersWith(p.key), member)
 }
 
 // comes reports whether a write is on its way to a member, or does not show there yet.
@@ -212,16 +222,17 @@ func (p *pass) observe(row *Row, live *unstructured.Unstructured) {
 	}
 }
 
-// stay leaves a copy as it is for now.
-func (p *pass) stay(member workspace.Key, name string) {
+// stay leaves a copy as it is for now, whatever waits to be done with it.
+func (p *pass) stay(member workspace.Key, name, why string) {
+	p.c.lanes.cancel(member, p.key)
 	live, there := p.c.config.Downstream.Copy(member, p.at())
-	if !there || !isCopyOf(live, p.key.Object) {
+	if !there || !isCopyOf(live, p.key.Object) || p.isStranger(member) {
 		return
 	}
 	row := p.newRow(member, name)
 	row.Leaving = true
 	p.observe(&row, live)
-	row.explain(tmcv1alpha1.ReasonSyncing, "the member is not chosen any more; its copy stays until those on the chosen members are available")
+	row.explain(tmcv1alpha1.ReasonSyncing, why)
 	p.rows = append(p.rows, row)
 }
 
@@ -229,7 +240,11 @@ func (p *pass) stay(member workspace.Key, name string) {
 func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 	down := p.c.config.Downstream
 	live, there := down.Copy(member, p.at())
+	stranger := p.isStranger(member)
 	if p.isBlind(member) {
+		if stranger {
+			return
+		}
 		p.blocked.Insert(name)
 		p.away.Insert(name)
 		row := p.newRow(member, name)
@@ -250,14 +265,28 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 		}
 		return
 	}
-	p.blocked.Insert(name)
 	row := p.newRow(member, name)
 	row.Leaving = leaving
 	row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being removed")
 	if live.GetDeletionTimestamp() == nil {
 		p.discard(member, &row, live)
 	}
+	if stranger {
+		return
+	}
+	p.blocked.Insert(name)
 	p.rows = append(p.rows, row)
+}
+
+// isStranger reports whether a member is none of the workspace's, and was none since this process began. What is there
+// and looks like a copy is removed, for it may be one of a time before; but it may as well have been put there by the
+// member's owner, so it neither holds the object nor shows with it.
+func (p *pass) isStranger(member workspace.Key) bool {
+	state := p.object.copyOf(member)
+	if member.Workspace == p.ws().Workspace || p.sees(member) {
+		state.known = true
+	}
+	return !state.known && p.upstream != nil && p.loans
 }
 
 // discard hands out the deletion of a copy, unless it was sent already and does not show yet.
@@ -286,6 +315,7 @@ func (p *pass) hand(member workspace.Key, row *Row, t task) {
 		}
 	}
 	if !p.c.config.Leader.IsLeader() || p.suspended {
+		p.c.lanes.cancel(member, p.key)
 		return
 	}
 	p.c.lanes.submit(member, p.key, t)

@@ -148,6 +148,15 @@ func (c *Controller) EnqueueMember(member workspace.Key) {
 	}
 }
 
+// EnqueueNamespaces makes the controller look at the namespaces on a member: some workspace sees it no more, or does now.
+func (c *Controller) EnqueueNamespaces(member workspace.Key) {
+	for key := range c.states.copiesOn(member) {
+		if key.Resource == namespaces().GroupResource() {
+			c.engine.Add(key)
+		}
+	}
+}
+
 // RemoveMember ends the work for a member whose registration is gone. What is left there is out of reach.
 func (c *Controller) RemoveMember(member workspace.Key) {
 	c.lanes.remove(member)

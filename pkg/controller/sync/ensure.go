@@ -19,6 +19,7 @@ func autoscalers() schema.GroupResource {
 
 // ensure brings the copy on one member to what it should be.
 func (p *pass) ensure(member workspace.Key, t target) {
+	p.object.copyOf(member).known = true
 	row := p.newRow(member, t.name)
 	defer func() { p.rows = append(p.rows, row) }()
 	down := p.c.config.Downstream
@@ -189,6 +190,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 	if p.isInTheWay(member, row, live) {
 		return
 	}
+	p.c.lanes.withdraw(member, p.key, next.hash)
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
 	applied := transform.AppliedHash(live) == next.hash
 	waiting := state.awaiting && state.hash == next.hash && now.Before(state.waitUntil)
@@ -199,6 +201,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 	switch {
 	case applied && !drifted:
 		state.awaiting = false
+		p.c.lanes.cancel(member, p.key)
 		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
 	case !applied && waiting:
 		p.later(state.waitUntil)

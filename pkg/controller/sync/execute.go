@@ -22,6 +22,9 @@ func namespaces() schema.GroupVersionResource {
 // execute carries out one task. It runs in the member's lane.
 func (c *Controller) execute(ctx context.Context, member workspace.Key, key Key, t task) (*unstructured.Unstructured, error) {
 	if t.desired == nil {
+		if key.Resource == namespaces().GroupResource() && c.states.inUse(member, key.Object.Workspace.String(), key.Object.Name) {
+			return nil, nil //nolint:nilnil // something came to be in it while this waited
+		}
 		crashpoint.Hit(crashpoint.BeforeDelete)
 		err := c.config.Downstream.Delete(ctx, member, t.at, t.uid)
 		crashpoint.Hit(crashpoint.AfterDelete)

@@ -362,7 +362,7 @@ func TestFLT01LeavingCopiesStayUntilReplaced(t *testing.T) {
 	wantDiff(t, "deletions while the new copy is not healthy", []string(nil), deletes(w.took()))
 	w.run(west, web)
 	w.wait(time.Minute)
-	wantDiff(t, "deletions", []string{"east delete deployments web", "east delete namespaces " + hash}, deletes(w.took()))
+	wantDiff(t, "deletions", []string{"east delete deployments web"}, deletes(w.took()))
 	wantDiff(t, "rows", []string{"west True Healthy"}, w.rows(web))
 	if !marked(w.objects[web]) {
 		t.Error("the object lost its finalizer")
@@ -431,6 +431,7 @@ func TestFLT20MemberAwayHoldsDeletion(t *testing.T) {
 		t.Errorf("the events are %v", w.events)
 	}
 	w.members[east].away = false
+	w.removeNamespace()
 	w.c.EnqueueMember(east)
 	w.wait(time.Minute)
 	for _, key := range []Key{web, shop} {
@@ -588,6 +589,7 @@ func TestKindThatIsGone(t *testing.T) {
 	delete(w.kinds, deploymentsGR)
 	delete(w.objects, web)
 	w.c.Enqueue(web.Resource, web.Object)
+	w.removeNamespace()
 	w.wait(time.Minute)
 	if copies, certain := w.c.On(east); copies != 0 || !certain {
 		t.Errorf("the member has %d copies, %v", copies, certain)

@@ -111,6 +111,20 @@ func (l *lanes) cancel(member workspace.Key, key Key) {
 	delete(at.waiting, key)
 }
 
+// withdraw takes back a task that waits, unless it is to write what has this hash: what was to be done before, a deletion
+// above all, is not wanted any more.
+func (l *lanes) withdraw(member workspace.Key, key Key, hash string) {
+	at, found := l.find(member)
+	if !found {
+		return
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.waiting[key].hash != hash {
+		delete(at.waiting, key)
+	}
+}
+
 // pending reports whether a task waits or is being done.
 func (l *lanes) pending(member workspace.Key, key Key) bool {
 	at, found := l.find(member)

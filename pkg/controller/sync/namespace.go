@@ -5,6 +5,7 @@ package sync
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +25,8 @@ func namespaceOf(live *unstructured.Unstructured) (Key, bool) {
 	return Key{Resource: namespaces().GroupResource(), Object: workspace.Key{Workspace: ws, Name: name}}, true
 }
 
-// reconcileNamespace removes the namespaces on members that nothing is in any more and nothing is going to be.
+// reconcileNamespace removes the namespaces on members that nothing is in any more, and that the workspace has no more, or
+// not on that member.
 func (c *Controller) reconcileNamespace(key Key) engine.Result {
 	outcomes := c.states.takeOutcomes(key)
 	ws, name := key.Object.Workspace, key.Object.Name
@@ -53,6 +55,10 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		if c.states.inUse(member, ws.String(), name) {
 			continue
 		}
+		if stays, after := c.mirrors(key, member); stays {
+			again.After = soonest(again.After, after)
+			continue
+		}
 		if !c.Knows(member) || c.unlooked(ws, name) {
 			again.After = soonest(again.After, doubtPause) // what is in it has not been read, or what is to be in it
 			continue
@@ -67,7 +73,37 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 		}
 		c.lanes.submit(member, key, task{at: at, uid: live.GetUID()})
 	}
+	if len(c.states.membersWith(key)) == 0 {
+		c.states.forget(key)
+	}
 	return again
+}
+
+// mirrors reports whether a namespace stays on a member although no copy is in it: as long as the workspace has both. With
+// it would go what the member made of the copies, such as the claims of a StatefulSet and their data, and what its owner
+// put there, such as quotas. A member that is lent no more is left after a while, as copies are; until then, it also
+// returns when to look again.
+func (c *Controller) mirrors(key Key, member workspace.Key) (stays bool, after time.Duration) {
+	ws, up := key.Object.Workspace, c.config.Upstream
+	state := c.states.object(key).copyOf(member)
+	exists, terminating, _ := up.Namespace(ws, key.Object.Name)
+	if _, retiring := c.config.Decisions.RetiringSince(member); !exists || terminating || retiring || up.Leaving(ws) {
+		return false, 0
+	}
+	if member.Workspace == ws || c.sees(ws, member) {
+		state.unseenSince = time.Time{}
+		return true, 0
+	}
+	now := c.config.Clock.Now()
+	if !up.LoansKnown() {
+		state.unseenSince = time.Time{}
+		return true, takeBackGrace
+	}
+	if state.unseenSince.IsZero() {
+		state.unseenSince = now
+	}
+	after = state.unseenSince.Add(takeBackGrace).Sub(now)
+	return after > 0, max(after, 0)
 }
 
 // unlooked reports whether a namespace has an object that no pass was made over, as after a start: it may have to be where

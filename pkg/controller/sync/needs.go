@@ -16,6 +16,22 @@ import (
 type reached struct {
 	name  string
 	owner workspace.Key
+	// found says that no decision names the member: a copy was found there. What it needs stays there with it, and nothing
+	// is put there because of it, for whoever owns a member can make what looks like a copy of anything.
+	found bool
+}
+
+// before reports whether, of two ways in which an object is needed on a member, this one counts: a decision before what
+// was found, and of several Placements the first by name.
+func (r reached) before(other reached) bool {
+	switch none := (workspace.Key{}); {
+	case r.found != other.found:
+		return other.found
+	case other.owner == none:
+		return true
+	default:
+		return r.owner != none && r.owner.Compare(other.owner) < 0
+	}
 }
 
 // require replaces what a workload needs, and returns what must be looked at again.
@@ -55,8 +71,7 @@ func (s *states) require(key Key, needs sets.Set[Key], reach map[workspace.Key]r
 	return changed
 }
 
-// dependents returns the workloads that need an object, and the members that they are on. Of several Placements because of
-// which something is on a member, the first by name counts.
+// dependents returns the workloads that need an object, and the members that they are on.
 func (s *states) dependents(key Key) (workloads []Key, members map[workspace.Key]reached) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -64,8 +79,7 @@ func (s *states) dependents(key Key) (workloads []Key, members map[workspace.Key
 	for workload := range s.neededBy[key] {
 		workloads = append(workloads, workload)
 		for member, now := range s.reach[workload] {
-			before, known := members[member]
-			if !known || before.owner == (workspace.Key{}) || (now.owner != (workspace.Key{}) && now.owner.Compare(before.owner) < 0) {
+			if other, known := members[member]; !known || now.before(other) {
 				members[member] = now
 			}
 		}

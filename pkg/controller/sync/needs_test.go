@@ -59,7 +59,7 @@ func TestDependenciesComeFirstAndLeaveLast(t *testing.T) {
 	w.wait(time.Minute)
 	w.place("all", "west") // as decided once nothing is left there
 	w.wait(time.Minute)
-	if w.copy(east, web) != nil || w.copy(east, settings) != nil || w.copy(east, shop) != nil {
+	if w.copy(east, web) != nil || w.copy(east, settings) != nil {
 		t.Error("something is left on the former member")
 	}
 
@@ -103,7 +103,7 @@ func TestDependenciesOfWhatIsGoneLeave(t *testing.T) {
 	delete(w.objects, web)
 	w.c.Enqueue(web.Resource, web.Object)
 	w.wait(time.Minute)
-	for _, key := range []Key{web, settings, shop} {
+	for _, key := range []Key{web, settings} {
 		if w.copy(east, key) != nil {
 			t.Errorf("%s is left behind", key)
 		}
@@ -476,7 +476,7 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 	w.tookPatches()
 	w.run(east, web)
 	w.remove(web)
-	w.c.EnqueueNamespace("acme", "shop")
+	w.removeNamespace()
 	w.wait(time.Hour)
 	wantDiff(t, "writes", 0, len(w.took())+len(w.tookPatches())+len(w.events))
 	wantDiff(t, "rows", 1, len(w.rows(web)))
@@ -556,6 +556,7 @@ func TestNothingIsRememberedOfWhatIsGone(t *testing.T) {
 	}
 	delete(w.objects, settings)
 	w.c.Enqueue(settings.Resource, settings.Object)
+	w.removeNamespace()
 	w.wait(time.Minute)
 	s := w.c.states
 	for name, left := range map[string]int{
@@ -643,6 +644,7 @@ func TestNamespaceStaysWhileItIsUsed(t *testing.T) {
 		return nil
 	}
 	w.remove(web)
+	w.removeNamespace()
 	w.wait(10 * time.Minute)
 	if tries := len(w.took()); tries < 3 || tries > 25 {
 		t.Errorf("there were %d tries", tries)

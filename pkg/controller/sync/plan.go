@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -35,9 +36,10 @@ type pass struct {
 	suspended bool
 	// loans says that it was known who sees which member before anything was looked up.
 	loans bool
-	// wanted are the members that should have a copy, and staying those that keep theirs for now.
-	wanted  map[workspace.Key]target
-	staying map[workspace.Key]string
+	// wanted are the members that should have a copy, staying those that keep theirs until it is replaced, and needed those
+	// that keep theirs as long as something there needs it.
+	wanted          map[workspace.Key]target
+	staying, needed map[workspace.Key]string
 
 	rows []Row
 	// blocked are members that may still have a copy that has to go, away those of them that cannot be reached.
@@ -57,7 +59,7 @@ func (p *pass) ws() workspace.Key { return p.key.Object }
 
 // plan finds out what should be where. It returns false if that is not certain.
 func (p *pass) plan() bool {
-	p.wanted, p.staying = map[workspace.Key]target{}, map[workspace.Key]string{}
+	p.wanted, p.staying, p.needed = map[workspace.Key]target{}, map[workspace.Key]string{}, map[workspace.Key]string{}
 	p.blocked, p.away = sets.New[string](), sets.New[string]()
 	p.loans = p.c.config.Upstream.LoansKnown()
 	p.dropUnregistered()
@@ -183,9 +185,14 @@ func (p *pass) planDependencies() {
 	workloads, members := p.c.states.dependents(p.key)
 	if _, _, ok := transform.Syncable(p.key.Resource, true, p.upstream); ok && !p.deleting && !p.stopped {
 		for member, at := range members {
-			if _, known := p.wanted[member]; !known {
+			_, known := p.wanted[member]
+			switch {
+			case known:
+			case !at.found:
 				p.wanted[member] = target{name: at.name, owner: at.owner}
 				delete(p.staying, member)
+			case p.mayHave(member):
+				p.needed[member] = at.name
 			}
 		}
 		if p.placement == nil {
@@ -194,17 +201,17 @@ func (p *pass) planDependencies() {
 	}
 	reach := map[workspace.Key]reached{}
 	for member, t := range p.wanted {
-		reach[member] = reached{t.name, t.owner}
+		reach[member] = reached{name: t.name, owner: t.owner}
 	}
 	for member, name := range p.staying {
 		// One that is left and has no copy any more needs nothing: what it needed would keep the member from being left.
 		if p.mayHave(member) {
-			reach[member] = reached{name, p.ownerAt(member)}
+			reach[member] = reached{name: name, owner: p.ownerAt(member)}
 		}
 	}
 	for _, member := range p.c.states.membersWith(p.key) {
 		if _, known := reach[member]; !known {
-			reach[member] = reached{p.nameOf(member), p.ownerAt(member)}
+			reach[member] = reached{name: p.nameOf(member), owner: p.ownerAt(member), found: true}
 		}
 	}
 	needs := needsOf(p.key, transform.Dependencies(p.upstream))
@@ -280,7 +287,7 @@ func (p *pass) planLeftovers() {
 func (p *pass) takenBack(member workspace.Key) bool {
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
 	if member.Workspace == p.ws().Workspace || p.sees(member) {
-		state.unseenSince = time.Time{}
+		state.unseenSince, state.known = time.Time{}, true
 		return false
 	}
 	if !p.c.config.Upstream.LoansKnown() {
@@ -299,8 +306,11 @@ func (p *pass) takenBack(member workspace.Key) bool {
 	return true
 }
 
-func (p *pass) sees(member workspace.Key) bool {
-	for _, key := range p.c.config.Decisions.Members(p.ws().Workspace) {
+func (p *pass) sees(member workspace.Key) bool { return p.c.sees(p.ws().Workspace, member) }
+
+// sees reports whether a workspace has a member, its own or a lent one.
+func (c *Controller) sees(ws logicalcluster.Name, member workspace.Key) bool {
+	for _, key := range c.config.Decisions.Members(ws) {
 		if key == member {
 			return true
 		}

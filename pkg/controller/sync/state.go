@@ -65,8 +65,9 @@ type copyState struct {
 	// repairs counts how often, until repairedAt, it was brought back after somebody else changed it.
 	repairs    int
 	repairedAt time.Time
-	// unseenSince is since when the workspace does not see the member any more.
+	// unseenSince is since when the workspace does not see the member any more. It is known if the workspace did see it.
 	unseenSince time.Time
+	known       bool
 }
 
 // states keeps what is remembered, and the indexes over it.

@@ -190,7 +190,7 @@ func TestNothingIsRemovedInDoubt(t *testing.T) {
 			lose(w)
 			w.c.EnqueueAll()
 			w.c.Enqueue(settings.Resource, settings.Object)
-			w.c.EnqueueNamespace("acme", "shop")
+			w.removeNamespace()
 			w.wait(time.Minute)
 			wantDiff(t, "deletions in doubt", []string(nil), deletes(w.took()))
 
@@ -298,6 +298,7 @@ func TestDeletionIsSentOnce(t *testing.T) {
 	w.took()
 	w.members[east].lagging = true
 	w.remove(web)
+	w.removeNamespace()
 	w.settle()
 	wantDiff(t, "writes before the informer shows the deletion", []string{"east delete deployments web"}, w.took())
 	if w.objects[web] == nil {

@@ -22,6 +22,7 @@ func TestNamespaceGoesWhicheverIsLookedAtFirst(t *testing.T) {
 			w.place("all", "east", "west")
 			w.settle()
 			w.remove(web)
+			w.removeNamespace()
 			for range 50 {
 				keys := w.queued()
 				order(keys)
@@ -62,6 +63,7 @@ func TestNamespaceThatWasMadeBeforeACrashIsUsed(t *testing.T) {
 		t.Error("the copy was not made")
 	}
 	w.remove(web)
+	w.removeNamespace()
 	w.wait(time.Minute)
 	if at := (Location{Resource: namespaces(), Name: transform.NamespaceName("acme", "shop")}); w.members[east].truth[at] != nil {
 		t.Error("the namespace stays")

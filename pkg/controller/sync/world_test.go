@@ -72,6 +72,7 @@ type world struct {
 	uncertain  map[schema.GroupResource]bool
 	leaving    bool
 	unlent     bool // it is not known who lends what
+	homeless   bool // the workspace has no namespace any more
 	follower   bool
 	patches    []string // "metadata web {...}"
 	patchErr   error
@@ -389,8 +390,14 @@ func (w *world) Kind(gr schema.GroupResource) (Kind, bool) {
 	return found, ok
 }
 
+// removeNamespace takes the workspace's namespace away.
+func (w *world) removeNamespace() {
+	w.homeless = true
+	w.c.EnqueueNamespace("acme", "shop")
+}
+
 func (w *world) Namespace(logicalcluster.Name, string) (exists, terminating, known bool) {
-	return true, false, true
+	return !w.homeless, false, true
 }
 func (w *world) Leaving(logicalcluster.Name) bool { return w.leaving }
 
