@@ -185,7 +185,11 @@ func taintMessage(taint *tmcv1alpha1.Taint) string {
 	if taint.Value != "" {
 		text += "=" + taint.Value
 	}
-	return fmt.Sprintf("the taint %q is not tolerated; add a toleration to use it", printable(text+":"+string(taint.Effect)))
+	text = printable(text + ":" + string(taint.Effect))
+	if taint.Key == tmcv1alpha1.LenderTaint {
+		return fmt.Sprintf("it is lent by a workspace that is not known to be trusted, and whoever owns it can read what runs there; tolerate the taint %q to use it", text)
+	}
+	return fmt.Sprintf("the taint %q is not tolerated; add a toleration to use it", text)
 }
 
 // firstMissing returns the first kind that is placed and that a member does not serve.

@@ -45,7 +45,7 @@ func (e *Environment) TMCArgs() []string {
 		"--kubeconfig=" + l.kcp("tmc.kubeconfig"), "--export-name=tmc.kcp.io", "--path-prefix=" + PathPrefix,
 		"--client-ca-file=" + l.pkiFile(clientCA+".crt"),
 		"--shard-user-names=" + strings.Join(shards, ","),
-		"--allowed-member-cidrs=127.0.0.0/8",
+		"--allowed-member-cidrs=127.0.0.0/8", "--trusted-lenders=root:acme",
 	}, l.servingArgs(e.state.TMCPort)...)
 	args = append(args, l.requestHeaderArgs("", proxyTMC, e.state.FrontHeaders)...)
 	return append(args, l.requestHeaderArgs("side-door-", proxyTMCSide, e.state.SideHeaders)...)

@@ -79,6 +79,7 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		Placements: p.set.Placements(), Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants,
 		Workloads: up, Copies: placed{p}, Leader: p.leader, Status: p.set.PlacementStatus(),
 		Certain:       up.decidable,
+		TrustsLender:  p.trustsLender,
 		OnDecision:    func(key workspace.Key) { w.sync.EnqueuePlacement(key); w.report.Enqueue(key) },
 		OnExplanation: func(key workspace.Key) { w.report.Enqueue(key) },
 		OnPromise:     func(member workspace.Key) { p.publisher.Enqueue(member) },
@@ -99,6 +100,15 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		Placements: p.set.Placements(), Facts: facts{p}, Store: w.statuses,
 		CoalesceWindow: p.config.CoalesceWindow, RefreshInterval: p.config.RefreshInterval, Clock: p.config.Clock, Metrics: queues,
 	})
+}
+
+// trustsLender reports whether the operator trusts a workspace to lend members.
+func (p *parts) trustsLender(ws logicalcluster.Name) bool {
+	path, _ := p.set.Workspaces().Path(ws)
+	if owner, _ := p.set.Workspaces().Name(path); owner != ws {
+		path = logicalcluster.None // another one is there by now
+	}
+	return p.config.TrustedLenders.Trust(ws, path.String())
 }
 
 // connectPlacing says which change concerns whom.

@@ -112,6 +112,9 @@ type Config struct {
 	// Certain says that what is not known of a workspace does not exist, its members and its objects, and is not merely
 	// unread while a shard is away or a kind has not been listed.
 	Certain func(ws logicalcluster.Name) bool
+	// TrustsLender says that members of a workspace are used where they are lent to, without being asked for by a
+	// toleration of LenderTaint. None is trusted if it is nil.
+	TrustsLender func(lender logicalcluster.Name) bool
 	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
 	// said of it does; OnPromise when a member owes another amount; OnLending when other workspaces see it. They must not
 	// block.
@@ -133,6 +136,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
+	}
+	if c.TrustsLender == nil {
+		c.TrustsLender = func(logicalcluster.Name) bool { return false }
 	}
 	if c.Certain == nil {
 		c.Certain = func(logicalcluster.Name) bool { return true }

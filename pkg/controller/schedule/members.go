@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -201,7 +202,7 @@ func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (pl
 	status := view.ClusterStatus(registration, observed)
 	apis := c.config.Copies.APIs(key)
 	cluster := placement.Cluster{
-		Name: name, Labels: registration.Labels, Taints: status.Taints, Unschedulable: status.Unschedulable,
+		Name: name, Labels: registration.Labels, Taints: c.taintsOf(key, forPlacement.Workspace, status.Taints), Unschedulable: status.Unschedulable,
 		Ready: metav1.ConditionUnknown, CapacityKnown: observed.CapacityCounted, LargestFree: status.LargestFree,
 		Missing: apis.Missing, Unknown: apis.Unknown,
 	}
@@ -209,7 +210,18 @@ func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (pl
 		cluster.Ready = ready.Status
 	}
 	if observed.CapacityCounted {
+		cluster.Allocatable = status.Allocatable
 		cluster.Available = view.Available(status.Available, c.ledger.promisedToOthers(key, forPlacement))
 	}
 	return cluster, true
+}
+
+// taintsOf returns the taints of a member as a workspace has it.
+func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own []tmcv1alpha1.Taint) []tmcv1alpha1.Taint {
+	if member.Workspace == ws || c.config.TrustsLender(member.Workspace) {
+		return own
+	}
+	return append(slices.Clip(own), tmcv1alpha1.Taint{
+		Key: tmcv1alpha1.LenderTaint, Value: member.Workspace.String(), Effect: corev1.TaintEffectNoSchedule,
+	})
 }

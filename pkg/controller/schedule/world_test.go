@@ -79,6 +79,7 @@ func newWorld(t testing.TB, clock clock.WithTicker) *world {
 	w.c = New(Config{
 		Placements: placements{w}, Registrations: registrations{w}, Members: w, Lending: w, Workloads: w, Copies: copies{w}, Leader: w, Status: w,
 		Certain:       func(logicalcluster.Name) bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.doubt },
+		TrustsLender:  func(ws logicalcluster.Name) bool { return ws == "platform" },
 		OnDecision:    func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.decisions[key]++ },
 		OnExplanation: func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.explanations[key]++ },
 		OnPromise:     func(key workspace.Key) { w.mu.Lock(); defer w.mu.Unlock(); w.promises[key]++ },

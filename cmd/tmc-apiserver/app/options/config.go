@@ -165,6 +165,7 @@ func (o CompletedOptions) BackendConfig(server *apiserver.Config) (backend.Confi
 		PathPrefix:         o.KCP.PathPrefix,
 		WorkloadExportName: o.KCP.WorkloadExportName,
 		DetachAfter:        o.Sync.DetachAfter,
+		TrustedLenders:     backend.Lenders(o.Sync.TrustedLenders),
 		PodSecurity:        transform.PodSecurity(o.Sync.PodSecurity),
 		StartGrace:         o.KCP.StartGrace,
 		AllowedMembers:     o.cidrs,

@@ -90,6 +90,8 @@ type MemberOptions struct {
 type SyncOptions struct {
 	// DetachAfter is how long a deletion waits for a member that cannot be reached.
 	DetachAfter time.Duration
+	// TrustedLenders are the workspaces whose loans are used without being asked for: see backend.Lenders.
+	TrustedLenders []string
 	// PodSecurity is the level of Pod Security that members enforce in the namespaces of workspaces.
 	PodSecurity string
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/client-go/util/cert"
 
+	"github.com/kcp-dev/tmc/pkg/apiserver/backend"
 	"github.com/kcp-dev/tmc/pkg/door"
 	"github.com/kcp-dev/tmc/pkg/transform"
 )
@@ -167,6 +168,9 @@ func (o CompletedOptions) validateMembers() []error {
 
 func (o CompletedOptions) validateSync() []error {
 	errs := []error{atLeast("--detach-after", o.Sync.DetachAfter, time.Second)}
+	if err := backend.Lenders(o.Sync.TrustedLenders).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("--trusted-lenders: %w", err))
+	}
 	switch transform.PodSecurity(o.Sync.PodSecurity) {
 	case transform.PodSecurityPrivileged, transform.PodSecurityBaseline, transform.PodSecurityRestricted:
 	default:
