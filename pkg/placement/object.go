@@ -29,6 +29,7 @@ type objectTerm struct {
 	kind    string
 	name    string
 	labels  labels.Selector
+	broken  bool
 }
 
 // NewObjectSelector compiles the resourceSelectors of a Placement. A selector with labels that cannot be parsed selects
@@ -49,7 +50,7 @@ func NewObjectSelector(spec *tmcv1alpha1.PlacementSpec) (*ObjectSelector, error)
 		var err error
 		term.labels, err = selectorOf(given.LabelSelector, field.NewPath("spec", "resourceSelectors").Index(i).Child("labelSelector"))
 		if err != nil {
-			term.labels = labels.Nothing()
+			term.labels, term.broken = labels.Nothing(), true
 			if invalid == nil {
 				invalid = err
 			}
@@ -94,14 +95,29 @@ func (s *ObjectSelector) Matches(resource schema.GroupResource, kind, name strin
 }
 
 func (t *objectTerm) matches(group, kind, name string, given map[string]string, private bool) bool {
+	return t.concerns(group, kind, name, private) && t.labels.Matches(labels.Set(given))
+}
+
+// concerns says whether an object is selected as far as its labels are not asked.
+func (t *objectTerm) concerns(group, kind, name string, private bool) bool {
 	switch {
 	case t.kind == "" && private:
 		return false
 	case t.kind != "" && t.kind != kind, t.grouped && t.group != group, t.name != "" && t.name != name:
 		return false
 	default:
-		return t.labels.Matches(labels.Set(given))
+		return true
 	}
+}
+
+// MayMatch says whether an object may have been meant by a selector whose labels cannot be parsed.
+func (s *ObjectSelector) MayMatch(resource schema.GroupResource, kind, name string) bool {
+	for i := range s.terms {
+		if s.terms[i].broken && s.terms[i].concerns(resource.Group, kind, name, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // MatchesSelector says whether a Placement selects an object of its namespace. Who asks about many objects compiles an

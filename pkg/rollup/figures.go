@@ -8,7 +8,7 @@ import "math"
 const maxFigures = 7
 
 // read takes the figures of every copy in, in the order of the fields. The first one is the whole; the parts that
-// follow it are not more than it.
+// follow it are not more than it. All these are told apart from what an autoscaler decided on; what follows them is not.
 func (m *merge) read(fields []string, parts int) {
 	for i := range m.views {
 		v := &m.views[i]
@@ -17,6 +17,9 @@ func (m *merge) read(fields []string, parts int) {
 		}
 		for f, field := range fields {
 			v.n[f] = count32(v.status[field])
+			if f <= parts {
+				v.n[f] += v.shift // below zero it is what others make up for
+			}
 		}
 		for f := range parts {
 			v.n[f+1] = min(v.n[f+1], v.n[0])
@@ -33,7 +36,7 @@ func (m *merge) sum(f int, field string) int64 {
 	if m.unheard > 0 {
 		sum = max(sum, count(m.previous[field]))
 	}
-	return min(sum, math.MaxInt32)
+	return min(max(0, sum), math.MaxInt32)
 }
 
 // least is a figure of the copy that has least. What is not known is as it was.
@@ -47,7 +50,7 @@ func (m *merge) least(f int, field string) int64 {
 			least = min(least, m.views[i].n[f])
 		}
 	}
-	return least
+	return max(0, least)
 }
 
 // most is a figure of the copy that has most. With one that is not known, it is as before at least up to what is

@@ -177,6 +177,43 @@ func TestDeploymentStates(t *testing.T) {
 	}
 }
 
+// TestScaledDeploymentStates: where autoscalers on the members decide on other replicas than the workspace's object asks
+// for, tools that read that one are done exactly when they would be of every copy.
+func TestScaledDeploymentStates(t *testing.T) {
+	t.Parallel()
+	for _, decided := range [][2]int64{{1, 1}, {5, 3}, {0, 4}, {2, 2}} {
+		for _, e := range figuresOf(decided[0]) {
+			for _, w := range figuresOf(decided[1]) {
+				east, west := object(1, fields{"replicas": decided[0]}, e), object(1, fields{"replicas": decided[1]}, w)
+				want := wait
+				if kubectlDeployment(east) == done && kubectlDeployment(west) == done {
+					want = done
+				}
+				for name, tc := range map[string]struct {
+					whole  int64
+					shares [2]int32
+					sum    func(schema.GroupResource, *unstructured.Unstructured, []rollup.Copy, metav1.Time) (map[string]any, bool)
+				}{
+					"divided": {4, [2]int32{2, 2}, rollup.Status}, "divided by weights": {3, [2]int32{3, 0}, rollup.Status}, "duplicated": {2, [2]int32{2, 2}, rollup.StatusAsOne},
+				} {
+					first, second := told(on("east", east), tc.shares[0]), told(on("west", west), tc.shares[1])
+					first.Scaled, second.Scaled = true, true
+					upstream := object(1, fields{"replicas": tc.whole}, nil)
+					status, _ := tc.sum(deployments, upstream, []rollup.Copy{first, second}, noon)
+					upstream.Object["status"] = status
+					surplus := integer(e, "replicas") > decided[0] || integer(w, "replicas") > decided[1]
+					if got := kubectlDeployment(upstream); got != want && (got == done || !surplus) {
+						t.Fatalf("%s, %v: kubectl says %s, want %s of %v, from %v and %v", name, decided, got, want, status, e, w)
+					}
+					if whole := integer(status, "replicas"); want == done && whole != tc.whole {
+						t.Fatalf("%s, %v: %d replicas, where %d are asked for", name, decided, whole, tc.whole)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestStatefulSetStates is the same for StatefulSets, with and without partition.
 func TestStatefulSetStates(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,10 @@ type Copy struct {
 	Current bool
 	// Replicas is how many the member was told to run; nil if the kind has no replicas.
 	Replicas *int32
+	// Scaled says that an autoscaler on the member decides how many it runs. Its figures then count by how far they are
+	// from what it decided, as if that were Replicas: tools compare them with the spec.replicas of the workspace, which no
+	// autoscaler changes.
+	Scaled bool
 	// Reachable says whether the member answers.
 	Reachable bool
 }
@@ -161,6 +165,7 @@ type view struct {
 	missing bool           // the member does not have the copy
 	unheard bool           // nothing is known of the member's copy
 	told    int64          // replicas that the member should run
+	shift   int64          // what is added to figures, where an autoscaler decided on other replicas than told
 	n       [maxFigures]int64
 }
 
@@ -184,8 +189,12 @@ func (m *merge) look(copies []Copy, always bool) {
 			v.status = mapping(c.Object.Object["status"])
 			v.told = replicasOf(c.Object.Object)
 		}
+		told := v.told
 		if c.Replicas != nil {
 			v.told = max(0, int64(*c.Replicas))
+		}
+		if c.Scaled && v.status != nil {
+			v.shift = v.told - told
 		}
 		if v.unheard {
 			m.unheard++

@@ -76,7 +76,7 @@ func number(v any) (int64, bool) {
 
 // add sums without overflow.
 func add(a, b int64) int64 {
-	if a > math.MaxInt64-b {
+	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64
 	}
 	return a + b

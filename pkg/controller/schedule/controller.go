@@ -291,6 +291,14 @@ func (c *Controller) PlacementOf(gr schema.GroupResource, object *unstructured.U
 	return first, first != nil
 }
 
+// Unclear reports whether an object that no Placement places may be one that a Placement had before one of its selectors
+// could not be parsed any more. Objects that TMC does not write to carry no mark that would tell.
+func (c *Controller) Unclear(gr schema.GroupResource, object *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(c.contenders(logicalcluster.From(object), object.GetNamespace()), func(p contender) bool {
+		return p.mayHave(gr, object)
+	})
+}
+
 // Decisions returns the members of a Placement as they are written, now: whoever asks may hold an older version of the
 // Placement. The result is shared and must not be changed.
 func (c *Controller) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision {

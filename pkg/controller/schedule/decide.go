@@ -121,7 +121,7 @@ func (c *Controller) decide(p *tmcv1alpha1.Placement, before *decided, selected 
 		after.stored.Decisions = current
 	case len(current) > 0 && (!certain || !c.config.Certain(key.Workspace)):
 		after.stay(p, before)
-	case len(selected.workloads) == 0:
+	case len(selected.workloads) == 0 && !selected.broken:
 		after.outcome = placement.Outcome{Reason: tmcv1alpha1.ReasonNothingSelected, Message: nothingSelected(p, selected.lost)}
 		after.stored.Decisions = leaving(current, nil, progress)
 	default:

@@ -81,15 +81,26 @@ type contender struct {
 	*tmcv1alpha1.Placement
 
 	selector *placement.ObjectSelector
+	// broken says that some selector cannot be parsed, as scheduling tells. It selects nothing new.
+	broken bool
 }
 
 func newContender(p *tmcv1alpha1.Placement) contender {
-	selector, _ := placement.NewObjectSelector(&p.Spec) // terms that cannot be parsed select nothing, and scheduling says so
-	return contender{Placement: p, selector: selector}
+	selector, err := placement.NewObjectSelector(&p.Spec)
+	return contender{Placement: p, selector: selector, broken: err != nil}
 }
 
+// selects reports whether an object is selected, or was until a selector could not be parsed any more.
 func (c contender) selects(gr schema.GroupResource, object *unstructured.Unstructured) bool {
-	return c.selector.Matches(gr, object.GetKind(), object.GetName(), object.GetLabels())
+	if c.selector.Matches(gr, object.GetKind(), object.GetName(), object.GetLabels()) {
+		return true
+	}
+	return c.mayHave(gr, object) && object.GetAnnotations()[tmcv1alpha1.PlacedByAnnotation] == c.Name
+}
+
+// mayHave reports whether a selector that cannot be parsed may have selected an object before.
+func (c contender) mayHave(gr schema.GroupResource, object *unstructured.Unstructured) bool {
+	return c.broken && c.selector.MayMatch(gr, object.GetKind(), object.GetName())
 }
 
 // contenders returns the Placements of a namespace that are not being deleted, those that go first before others.
@@ -128,12 +139,13 @@ type selection struct {
 	workloads []placement.Workload
 	keys      []workspace.Key // of workloads, in the same order
 	lost      []tmcv1alpha1.UnplacedObject
+	broken    bool // some selector cannot be parsed
 }
 
 // selectionOf looks through the namespace of a Placement.
 func (c *Controller) selectionOf(p *tmcv1alpha1.Placement, certain bool) selection {
-	var found selection
 	key, own := keyOf(p), newContender(p)
+	found := selection{broken: own.broken}
 	ordered := c.contenders(key.Workspace, key.Namespace)
 	kinds := c.config.Workloads.Kinds()
 	for _, gr := range kinds {

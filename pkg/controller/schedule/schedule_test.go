@@ -993,3 +993,37 @@ func TestHostileContent(t *testing.T) {
 		t.Error("nothing was decided")
 	}
 }
+
+// What a selector selected stays when it cannot be parsed any more, and nothing new is selected by it.
+func TestBrokenSelectorKeepsWhatItHad(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	w.join("east", "100")
+	w.deploy("web", 1, "1")
+	w.deploy("other", 1, "1")
+	placed := w.place("all", selecting("web"))
+	w.settle()
+	wantDiff(t, "chosen", "east", w.chosen(placed))
+	web, other := w.objects[deploymentsGR][key("web")].DeepCopy(), w.objects[deploymentsGR][key("other")]
+	web.SetAnnotations(map[string]string{"kcp.io/cluster": "acme", tmcv1alpha1.PlacedByAnnotation: "all"})
+	w.put(deploymentsGR, web)
+	for name, selector := range map[string]tmcv1alpha1.ResourceSelector{
+		"of its kind": {Kind: "Deployment"}, "of any kind": {}, "of others alone": {Kind: "ConfigMap"},
+	} {
+		selector.LabelSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "in", Values: []string{"web"}}}}
+		w.edit(placed, func(p *tmcv1alpha1.Placement) { p.Spec.ResourceSelectors = []tmcv1alpha1.ResourceSelector{selector} })
+		w.settle()
+		wantDiff(t, name+": chosen", "east", w.chosen(placed))
+		wantDiff(t, name+": condition", "False InvalidPlacement", w.condition(placed, tmcv1alpha1.ConditionScheduled))
+		_, has := w.c.PlacementOf(deploymentsGR, web)
+		_, grew := w.c.PlacementOf(deploymentsGR, other)
+		concerned := selector.Kind != "ConfigMap"
+		if has != concerned || grew || w.c.Unclear(deploymentsGR, other) != concerned {
+			t.Errorf("%s: it has what it had: %t, something new: %t, unclear: %t", name, has, grew, w.c.Unclear(deploymentsGR, other))
+		}
+	}
+	w.edit(placed, selecting("web"))
+	w.settle()
+	wantDiff(t, "chosen when it is mended", "east", w.chosen(placed))
+	wantDiff(t, "condition", "True Scheduled", w.condition(placed, tmcv1alpha1.ConditionScheduled))
+}

@@ -86,7 +86,11 @@ func (p *pass) carryOut() {
 		return r.Object.Synced != metav1.ConditionTrue || r.Object.Health != tmcv1alpha1.HealthHealthy
 	})
 	for _, member := range slices.SortedFunc(maps.Keys(p.needed), workspace.Key.Compare) {
-		p.stay(member, p.needed[member], "the member is not chosen any more; the copy stays as long as another one there needs it")
+		why := "the member is not chosen any more; the copy stays as long as another one there needs it"
+		if p.unclear {
+			why = "a Placement that may have selected the object has a selector that cannot be parsed; the copy stays until that is mended"
+		}
+		p.stay(member, p.needed[member], why)
 	}
 	for _, member := range slices.SortedFunc(maps.Keys(p.staying), workspace.Key.Compare) {
 		_, needed := p.needed[member]

@@ -107,6 +107,8 @@ type Downstream interface {
 type Decisions interface {
 	// PlacementOf returns the Placement that places an object.
 	PlacementOf(gr schema.GroupResource, object *unstructured.Unstructured) (*tmcv1alpha1.Placement, bool)
+	// Unclear says that it is not certain that no Placement places an object, if none was found.
+	Unclear(gr schema.GroupResource, object *unstructured.Unstructured) bool
 	Decisions(placement *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision
 	Divide(placement *tmcv1alpha1.Placement, gr schema.GroupResource, name string, replicas int32) map[string]int32
 	// Member returns the registration behind a name that a workspace sees, Members all of them.

@@ -76,18 +76,26 @@ func (p *pass) targetOf(t target, live *unstructured.Unstructured) transform.Tar
 	return out
 }
 
-// autoscaled reports whether an autoscaler of the namespace scales the object.
+// autoscaled reports whether an autoscaler of the namespace that is placed, too, scales the object. One that runs nowhere
+// scales nothing.
 func (p *pass) autoscaled() bool {
 	if !hasReplicas(p.upstream) {
 		return false
 	}
 	for _, hpa := range p.c.config.Upstream.InNamespace(autoscalers(), p.ws().Workspace, p.ws().Namespace) {
 		scaled, ok := transform.ScaledBy(hpa)
-		if ok && scaled.Kind == p.upstream.GetKind() && scaled.Name == p.ws().Name && scaled.Group == p.key.Resource.Group {
+		if ok && scaled.Kind == p.upstream.GetKind() && scaled.Name == p.ws().Name && scaled.Group == p.key.Resource.Group && p.mayBePlaced(hpa) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayBePlaced reports whether an autoscaler is placed, or it is not certain that it is not.
+func (p *pass) mayBePlaced(hpa *unstructured.Unstructured) bool {
+	decisions := p.c.config.Decisions
+	_, placed := decisions.PlacementOf(autoscalers(), hpa)
+	return placed || decisions.Unclear(autoscalers(), hpa) || !p.c.config.Upstream.Certain(autoscalers(), p.ws().Workspace)
 }
 
 // create puts the first copy onto a member, once what it needs is there.

@@ -62,6 +62,9 @@ func (p *pass) release(ctx context.Context) error {
 		p.later(p.c.config.Clock.Now().Add(doubtPause)) // its members may be those that are not known yet
 		return nil
 	}
+	if cleared, err := p.clearStatus(ctx); cleared || err != nil {
+		return err // what it changed brings us back
+	}
 	if p.blocked.Len() > 0 {
 		p.leaveBehind(ctx)
 	}

@@ -185,7 +185,13 @@ func TestReplicasUnderAnAutoscalerAreKept(t *testing.T) {
 	for name, end := range map[string]func(*world, Key){
 		"gone":                  func(w *world, hpa Key) { delete(w.objects, hpa); w.c.Enqueue(hpa.Resource, hpa.Object) },
 		"scales something else": func(w *world, _ Key) { autoscaler(w, "other") },
-		"scales nothing":        func(w *world, hpa Key) { w.put(hpa, "", map[string]any{"spec": "nothing"}) },
+		"placed no more": func(w *world, _ Key) {
+			w.selects = func(_ *tmcv1alpha1.Placement, gr schema.GroupResource, _ *unstructured.Unstructured) bool {
+				return gr == deploymentsGR
+			}
+			w.c.EnqueueAll()
+		},
+		"scales nothing": func(w *world, hpa Key) { w.put(hpa, "", map[string]any{"spec": "nothing"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

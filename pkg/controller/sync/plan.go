@@ -34,6 +34,8 @@ type pass struct {
 	placement *tmcv1alpha1.Placement
 	owner     workspace.Key // that Placement's key
 	suspended bool
+	// unclear says that a Placement may have the object, but says so in a way that cannot be understood any more.
+	unclear bool
 	// loans says that it was known who sees which member before anything was looked up.
 	loans bool
 	// wanted are the members that should have a copy, staying those that keep theirs until it is replaced, and needed those
@@ -121,6 +123,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	}
 	chosen, found := p.c.config.Decisions.PlacementOf(p.key.Resource, p.upstream)
 	if !found {
+		p.unclear = p.c.config.Decisions.Unclear(p.key.Resource, p.upstream)
 		return certain && p.certain()
 	}
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
@@ -267,17 +270,21 @@ func (c *Controller) isSuspended(workload Key) bool {
 }
 
 // planLeftovers keeps copies on members that are not chosen any more until the others are available, as long as the
-// object is to run at all.
+// object is to run at all, and all copies while that is not clear.
 func (p *pass) planLeftovers() {
-	if p.placement == nil || p.deleting || p.stopped {
+	keep := p.staying
+	switch {
+	case p.deleting, p.stopped, p.placement == nil && !p.unclear:
 		clear(p.staying)
 		return
+	case p.unclear:
+		keep = p.needed
 	}
 	for _, member := range p.c.states.membersWith(p.key) {
 		if _, wants := p.wanted[member]; wants {
 			p.object.copyOf(member).unseenSince = time.Time{}
 		} else if !p.takenBack(member) {
-			p.staying[member] = p.nameOf(member)
+			keep[member] = p.nameOf(member)
 		}
 	}
 }

@@ -82,12 +82,26 @@ func (p *pass) readingUntil() (until time.Time, reading bool) {
 	return time.Time{}, false
 }
 
+// clearStatus takes away the status of an object that stays and runs nowhere any more: it is as one that was never placed,
+// and no tool may take it for one that runs. Of a Job that has finished it stays true. It returns whether it did.
+func (p *pass) clearStatus(ctx context.Context) (cleared bool, err error) {
+	if p.deleting || p.stopped || !p.kind.Status || len(p.previousStatus()) == 0 || p.finished() {
+		return false, nil
+	}
+	written, err := p.patchStatus(ctx, nil)
+	if written {
+		p.object.status, p.object.statusVersion, p.object.statusAt = nil, p.upstream.GetResourceVersion(), p.c.config.Clock.Now()
+	}
+	return written, err
+}
+
 // hasStatus reports whether the object has a status that is ours to write.
 func (p *pass) hasStatus() bool {
 	return p.upstream != nil && p.kind.Status && !p.kind.Claimed && !p.stopped && len(p.wanted) > 0
 }
 
-// patchStatus sends a change of status. It returns false if the object is gone, or another one by now.
+// patchStatus sends a change of status; nil takes all of it away. It returns false if the object is gone, or another one
+// by now.
 func (p *pass) patchStatus(ctx context.Context, change map[string]any) (written bool, err error) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.upstream.GetUID()}, "status": change})
 	if err != nil {
@@ -141,10 +155,10 @@ func (p *pass) previousStatus() map[string]any {
 
 // copies are what the status is summed from: the copies on the members that should have one.
 func (p *pass) copies() []rollup.Copy {
-	out := make([]rollup.Copy, 0, len(p.wanted))
+	out, scaled := make([]rollup.Copy, 0, len(p.wanted)), p.autoscaled()
 	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
 		t := p.wanted[member]
-		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Reachable: p.c.config.Downstream.Reachable(member) == metav1.ConditionTrue}
+		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Scaled: scaled, Reachable: p.c.config.Downstream.Reachable(member) == metav1.ConditionTrue}
 		if live, there := p.c.config.Downstream.Copy(member, p.at()); there && isCopyOf(live, p.key.Object) {
 			found.Object = live
 			found.Current = p.isCurrent(member, live)

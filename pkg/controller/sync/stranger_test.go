@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -220,5 +221,75 @@ func TestNamespaceThatIsUsedAgainStays(t *testing.T) {
 	wantDiff(t, "deletions", []string(nil), deletes(w.took()))
 	if w.copy(east, web) == nil {
 		t.Error("the copy was not made")
+	}
+}
+
+// While a selector cannot be parsed that may have selected an object, its copies stay; what it needs is kept up to date.
+func TestCopiesStayWhileItIsUnclearWhoseTheyAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	w.place("all", "east")
+	w.settle()
+	w.run(east, web)
+	w.wait(time.Second)
+	w.took()
+	w.placements, w.unclear = nil, true
+	w.c.EnqueueAll()
+	w.wait(time.Hour)
+	wantDiff(t, "writes", []string(nil), w.took())
+	wantDiff(t, "rows", []string{"(east) Unknown Healthy Syncing"}, w.rows(web))
+	if !marked(w.objects[web]) {
+		t.Error("the finalizer is gone")
+	}
+	w.remove(web)
+	w.wait(time.Minute)
+	if w.objects[web] != nil {
+		t.Error("it cannot be deleted")
+	}
+}
+
+// What runs nowhere any more does not say that it runs, and what ran to its end goes on saying so.
+func TestStatusEndsWithTheLastCopy(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*world){
+		"Placement deleted": func(w *world) { w.placements = nil; w.c.EnqueueAll() },
+		"selected no more": func(w *world) {
+			w.selects = func(*tmcv1alpha1.Placement, schema.GroupResource, *unstructured.Unstructured) bool { return false }
+			w.c.EnqueueAll()
+		},
+		"Placement deleted while the server was down": func(w *world) { w.placements = nil; w.restart() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.deployment(1, image("nginx"))
+			job := Key{Resource: jobsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "once"}}
+			w.put(job, "Job", map[string]any{"spec": map[string]any{}})
+			w.place("all", "east", "west")
+			w.settle()
+			for _, member := range []workspace.Key{east, west} {
+				w.run(member, web)
+				w.edit(member, job, func(u *unstructured.Unstructured) {
+					u.Object["status"] = map[string]any{"succeeded": int64(1), "conditions": []any{map[string]any{"type": "Complete", "status": "True"}}}
+				})
+			}
+			w.wait(time.Minute)
+			if status, _, _ := unstructured.NestedMap(w.objects[web].Object, "status"); len(status) == 0 {
+				t.Fatal("it has no status")
+			}
+			end(w)
+			w.wait(time.Hour)
+			if status, has := w.objects[web].Object["status"]; has || marked(w.objects[web]) {
+				t.Errorf("the finalizers are %v, and the status is %v", w.objects[web].GetFinalizers(), status)
+			}
+			if status, _, _ := unstructured.NestedMap(w.objects[job].Object, "status"); status["succeeded"] == nil {
+				t.Errorf("the Job says %v", status)
+			}
+			w.tookPatches()
+			w.c.EnqueueAll()
+			w.wait(time.Hour)
+			wantDiff(t, "patches later", []string(nil), w.tookPatches())
+		})
 	}
 }

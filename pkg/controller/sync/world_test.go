@@ -72,6 +72,7 @@ type world struct {
 	uncertain  map[schema.GroupResource]bool
 	leaving    bool
 	unlent     bool // it is not known who lends what
+	unclear    bool // it is not certain what Placements select
 	homeless   bool // the workspace has no namespace any more
 	follower   bool
 	patches    []string // "metadata web {...}"
@@ -429,7 +430,7 @@ func (w *world) patch(verb string, gr schema.GroupResource, key workspace.Key, p
 	if w.kinds[gr].Claimed {
 		w.t.Errorf("%s, which is claimed, was written", key)
 	}
-	if (subresource == "status") == (body["status"] == nil) {
+	if _, has := body["status"]; has != (subresource == "status") {
 		w.t.Errorf("the patch of %s is %s", verb, patch)
 	}
 	w.change(Key{gr, key}, func(u *unstructured.Unstructured) { merge(u.Object, body) })
@@ -475,6 +476,8 @@ func (w *world) PlacementOf(gr schema.GroupResource, object *unstructured.Unstru
 	}
 	return nil, false
 }
+
+func (w *world) Unclear(schema.GroupResource, *unstructured.Unstructured) bool { return w.unclear }
 
 func (w *world) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision {
 	return p.Status.Decisions
