@@ -161,12 +161,21 @@ func inTurn(look func(resources []schema.GroupVersionResource, whole bool) error
 
 // nothing says whether anything of the workspace is left on members.
 func (o *oracle) nothing(ctx context.Context) error {
+	return o.none(ctx, func(copies, namespaces []held) []held { return slices.Concat(copies, namespaces) })
+}
+
+// noCopy says whether anything but namespaces of the workspace is left on members.
+func (o *oracle) noCopy(ctx context.Context) error {
+	return o.none(ctx, func(copies, _ []held) []held { return copies })
+}
+
+func (o *oracle) none(ctx context.Context, of func(copies, namespaces []held) []held) error {
 	return inTurn(func(resources []schema.GroupVersionResource, _ bool) error {
 		copies, namespaces, err := o.inventory(ctx, resources)
 		if err != nil {
 			return err
 		}
-		if left := slices.Concat(copies, namespaces); len(left) > 0 {
+		if left := of(copies, namespaces); len(left) > 0 {
 			return fmt.Errorf("%d objects are left: %v", len(left), left)
 		}
 		return nil
@@ -205,7 +214,7 @@ func (o *oracle) compareAll(ctx context.Context, resources []schema.GroupVersion
 		}
 	}
 	if whole {
-		errs = append(errs, emptyNamespaces(copies, namespaces, sources)...)
+		errs = append(errs, namespacesOfNothing(namespaces, sources)...)
 	}
 	byUID := map[types.UID][]held{}
 	for _, found := range copies {
@@ -243,22 +252,19 @@ func orphans(copies []held, sources map[types.UID]source) []error {
 	return errs
 }
 
-// emptyNamespaces are namespaces on members that nothing is in, or that are of nothing, and that are not being removed.
-func emptyNamespaces(copies, namespaces []held, sources map[types.UID]source) []error {
+// namespacesOfNothing are namespaces on members that the workspace does not have, and that are not being removed.
+func namespacesOfNothing(namespaces []held, sources map[types.UID]source) []error {
 	var errs []error
 	for _, found := range namespaces {
 		if found.object.GetDeletionTimestamp() != nil {
 			continue // members take some seconds over that
 		}
-		used := slices.ContainsFunc(copies, func(c held) bool {
-			return c.member == found.member && c.object.GetNamespace() == found.object.GetName()
-		})
 		exists := false
 		for _, of := range sources {
 			exists = exists || (of.resource == namespaceResource && of.object.GetName() == found.mark(markNamespace))
 		}
-		if !used || !exists {
-			errs = append(errs, fmt.Errorf("left behind: namespace %s of %s on member %s (in use: %t)", found.object.GetName(), found.mark(markNamespace), found.member, used))
+		if !exists {
+			errs = append(errs, fmt.Errorf("left behind: namespace %s of %s on member %s", found.object.GetName(), found.mark(markNamespace), found.member))
 		}
 	}
 	return errs

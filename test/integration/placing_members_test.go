@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -230,6 +231,9 @@ func TestT12DeselectedWorkLeavesAndComesBack(t *testing.T) {
 	tenant.WaitForUpstream(t, "web", func(d *appsv1.Deployment) error {
 		if len(d.Finalizers) > 0 {
 			return fmt.Errorf("it has the finalizers %v", d.Finalizers)
+		}
+		if !equality.Semantic.DeepEqual(d.Status, appsv1.DeploymentStatus{}) {
+			return fmt.Errorf("it runs nowhere, and says %+v", d.Status)
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/test/integration/framework"
@@ -180,4 +182,74 @@ func TestSEC19LookAlikesAreLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	tenant.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
+}
+
+// TestSEC19GiftsAndForgedCopies: a tenant lends a member of her own to another workspace, unasked, and makes there what looks
+// like a copy of a workload of that workspace. It brings her neither the workload nor the Secret that it refers to.
+func TestSEC19GiftsAndForgedCopies(t *testing.T) {
+	t.Parallel()
+	mallory := suite.NewTenant(t, "sec19-mallory")
+	victim := suite.NewPlacingTenant(t, "sec19-victim", []string{"west"})
+	takeSpare(t, map[*framework.Tenant][]string{mallory: {spareMember}})
+	suite.Register(t, mallory, spareMember)
+	mallory.Client.WaitForStatus(t, spareMember, "Ready", metav1.ConditionTrue)
+	mallory.Apply(t, grantManifest("gift", fmt.Sprintf("{clusterNames: [%s], workspaces: [{path: %q}]}", spareMember, victim.Workspace)))
+	gift := spareMember + ".gift"
+	victim.Client.WaitForStatus(t, gift, "Ready", metav1.ConditionTrue)
+
+	victim.Apply(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: password, namespace: default}\nstringData: {password: correct-horse}\n")
+	victim.Apply(t, strings.Replace(deployment("web", 1), "resources:", "envFrom: [{secretRef: {name: password}}], resources:", 1))
+	victim.Apply(t, placement("web", "{}"))
+	copied := suite.WaitForDeployment(t, victim, "west", "web", available(1))
+	victim.WaitForPlacement(t, "web", tmcv1alpha1.ConditionReady, metav1.ConditionTrue, "")
+	victim.WaitForView(t, "web", "why the gift is not used", func(view *tmcv1alpha1.PlacementStatus) error {
+		for _, rejected := range view.Status.NotChosen {
+			if rejected.ClusterName == gift && rejected.Reason == tmcv1alpha1.ReasonUntoleratedTaint && strings.Contains(rejected.Message, mallory.Cluster) {
+				return nil
+			}
+		}
+		return fmt.Errorf("not chosen are %+v", view.Status.NotChosen)
+	})
+
+	trap, place := suite.MemberClient(t, spareMember), victim.Namespace("default")
+	forge(t, trap, suite.MemberClient(t, "west"), copied)
+	framework.Eventually(t, "the forged copy to be removed", framework.MemberTimeout, func(ctx context.Context) error {
+		_, err := trap.AppsV1().Deployments(place).Get(ctx, "web", metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(errors.New("it is there"), err)
+	})
+	framework.Never(t, "the Secret is given away", holdTime, func(ctx context.Context) error {
+		stolen, err := trap.CoreV1().Secrets(place).List(ctx, metav1.ListOptions{})
+		if err == nil && len(stolen.Items) > 0 {
+			err = fmt.Errorf("the member has the Secrets %v", names(stolen))
+		}
+		return err
+	})
+
+	// Who asks for that lender has the member.
+	victim.Kubectl.MustRun(t, "patch", "placement", "web", "--type=merge", "-p",
+		fmt.Sprintf(`{"spec":{"tolerations":[{"key":%q,"value":%q}]}}`, tmcv1alpha1.LenderTaint, mallory.Cluster))
+	suite.WaitForDeployment(t, victim, spareMember, "web", available(1))
+	victim.Kubectl.MustRun(t, "delete", "placement", "web")
+	suite.WaitForNoDeployment(t, victim, spareMember, "web")
+}
+
+// forge puts a copy that a member has onto another one, as that one's administrator can, with its namespace.
+func forge(t *testing.T, onto, from kubernetes.Interface, copied *appsv1.Deployment) {
+	t.Helper()
+	home, err := from.CoreV1().Namespaces().Get(t.Context(), copied.Namespace, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, metadata := range []*metav1.ObjectMeta{&home.ObjectMeta, &copied.ObjectMeta} {
+		*metadata = metav1.ObjectMeta{Name: metadata.Name, Namespace: metadata.Namespace, Labels: metadata.Labels, Annotations: metadata.Annotations}
+	}
+	if _, err := onto.CoreV1().Namespaces().Create(t.Context(), home, metav1.CreateOptions{}); there(err) != nil {
+		t.Fatal(err)
+	}
+	if _, err := onto.AppsV1().Deployments(copied.Namespace).Create(t.Context(), copied, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -139,6 +139,12 @@ func (v *vanishing) leavesNothing(t *testing.T) {
 	framework.Eventually(t, "nothing to be left on members", vanishTimeout, v.oracle.nothing)
 }
 
+// leavesNoCopy is for what takes neither the workspace's namespace nor its members away: those on members stay, too.
+func (v *vanishing) leavesNoCopy(t *testing.T) {
+	t.Helper()
+	framework.Eventually(t, "no copy to be left on members", vanishTimeout, v.oracle.noCopy)
+}
+
 // isRight waits until the workspace and members agree. The tenant works no more.
 func (v *vanishing) isRight(t *testing.T) {
 	t.Helper()
@@ -208,7 +214,7 @@ func vanishingGrant(t *testing.T, v *vanishing) {
 func vanishingPlacement(t *testing.T, v *vanishing) {
 	t.Helper()
 	vanishes(t, v.tenant.Placements(churnPlace), "all")
-	v.leavesNothing(t)
+	v.leavesNoCopy(t)
 	v.isRight(t)
-	v.leavesNothing(t)
+	v.leavesNoCopy(t)
 }
