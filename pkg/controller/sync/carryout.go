@@ -96,7 +96,7 @@ func (p *pass) carryOut() {
 		_, needed := p.needed[member]
 		switch {
 		case needed:
-		case replaced || p.retired(member):
+		case p.retired(member), replaced && !p.serves(member):
 			p.remove(member, p.staying[member], true)
 		default:
 			p.stay(member, p.staying[member], "the member is not chosen any more; its copy stays until those on the chosen members are available")

@@ -46,3 +46,43 @@ func TestDependenciesLeaveAMemberThatIsBeingLeft(t *testing.T) {
 		})
 	}
 }
+
+// What serves a workload stays on a member that is left for as long as the workload does, and leaves right after it.
+func TestWhatServesAWorkloadLeavesAfterIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	service := Key{Resource: schema.GroupResource{Resource: "services"}, Object: web.Object}
+	w.kinds[service.Resource] = Kind{GVR: service.Resource.WithVersion("v1"), Status: true}
+	w.deployment(1, image("nginx"))
+	w.put(service, "Service", map[string]any{"spec": map[string]any{"ports": []any{map[string]any{"port": int64(80)}}}})
+	w.place("all", "east")
+	w.settle()
+	w.run(east, web)
+	w.wait(time.Second)
+	w.place("all", "(east)", "west")
+	w.wait(time.Hour)
+	if w.copy(west, service) == nil || w.copy(east, service) == nil || w.copy(east, web) == nil {
+		t.Fatalf("the former member lost something before there was a replacement: %q", w.rows(service))
+	}
+	w.restart()
+	w.show()
+	w.reconcile(service) // the first to be looked at
+	w.work()
+	w.wait(time.Minute)
+	if w.copy(east, service) == nil {
+		t.Fatal("it went after a restart")
+	}
+	w.run(west, web)
+	w.wait(time.Minute)
+	if w.copy(east, web) != nil || w.copy(east, service) != nil {
+		t.Errorf("something is left on the former member: %q, %q", w.rows(web), w.rows(service))
+	}
+	// Without a workload it leaves at once.
+	w.remove(web)
+	w.wait(time.Minute)
+	w.place("all", "east", "(west)")
+	w.wait(time.Minute)
+	if w.copy(west, service) != nil || w.copy(east, service) == nil {
+		t.Errorf("it did not move: %q", w.rows(service))
+	}
+}

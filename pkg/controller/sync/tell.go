@@ -86,6 +86,7 @@ func (p *pass) publish() {
 	}
 	if vacated { // the namespace may have been looked at while the row still said that it is in use
 		p.c.engine.Add(namespaceKey(p.ws()))
+		p.enqueueServing()
 	}
 }
 
