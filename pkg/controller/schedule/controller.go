@@ -183,10 +183,11 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 func (c *Controller) SetEntries(registration workspace.Key) {
 	lent := false
 	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
-		c.enqueueWorkspace(ws, changedShape)
 		if moved.Len() == 0 {
+			c.enqueueViewers(ws, changedShape, registration)
 			continue
 		}
+		c.enqueueViewers(ws, changedPresence, registration)
 		lent = true
 		for _, key := range c.places.in(ws) {
 			if c.names(key, moved) {
@@ -197,6 +198,13 @@ func (c *Controller) SetEntries(registration workspace.Key) {
 	if lent {
 		c.config.OnLending(registration)
 	}
+}
+
+// ignores reports whether a Placement lists the members that it may have, has none of some others, and says of them only
+// that they are not listed, whatever becomes of them.
+func (c *Controller) ignores(key workspace.Key, members sets.Set[string]) bool {
+	p, found := c.config.Placements.Find(key)
+	return found && len(p.Spec.ClusterNames) > 0 && !members.HasAny(p.Spec.ClusterNames...) && !c.names(key, members)
 }
 
 // names reports whether the decisions of a Placement name one of some members.
@@ -211,7 +219,7 @@ func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
 func (c *Controller) MemberChanged(registration workspace.Key) {
 	what := c.reshape(registration)
 	for _, ws := range c.roster.viewers(registration) {
-		c.enqueueWorkspace(ws, what)
+		c.enqueueViewers(ws, what, registration)
 	}
 }
 
@@ -225,18 +233,20 @@ func (c *Controller) reshape(registration workspace.Key) change {
 func (c *Controller) roomChanged(registration workspace.Key) {
 	c.config.OnPromise(registration)
 	for _, ws := range c.roster.viewers(registration) {
-		c.enqueueWorkspace(ws, changedFigures)
+		c.enqueueViewers(ws, changedFigures, registration)
 	}
 }
 
-// enqueueWorkspace makes the controller look at the Placements of a workspace that a change of a member concerns.
-func (c *Controller) enqueueWorkspace(ws logicalcluster.Name, what change) {
+// enqueueViewers makes the controller look at the Placements of a workspace that a change of a member concerns.
+func (c *Controller) enqueueViewers(ws logicalcluster.Name, what change, member workspace.Key) {
+	names := c.roster.namesIn(ws, member)
 	for _, key := range c.places.in(ws) {
 		c.mu.RLock()
 		known, found := c.decided[key]
 		c.mu.RUnlock()
 		switch {
-		case what == changedShape, !found, known.waiting, known.unknown != "" && what == changedKnowledge:
+		case found && what != changedPresence && c.ignores(key, names):
+		case what >= changedShape, !found, known.waiting, known.unknown != "" && what == changedKnowledge:
 			c.engine.Add(key)
 		case known.seeks: // figures change all the time, and nothing waits for this
 			c.engine.AddAfter(key, c.config.SettleInterval)

@@ -50,8 +50,10 @@ const (
 	// changedKnowledge is that of kinds that it serves, and concerns those who were decided without it too. One kind after
 	// the other becomes known, and each time new credentials are used.
 	changedKnowledge
-	// changedShape concerns everybody.
+	// changedShape concerns all who may have it.
 	changedShape
+	// changedPresence concerns everybody: it comes to those whose members are told of, or goes.
+	changedPresence
 )
 
 func (c *Controller) shapeOf(key workspace.Key) shape {
@@ -91,8 +93,11 @@ func (r *roster) reshape(registration workspace.Key, after shape) change {
 	if !after.exists {
 		delete(r.shapes, registration)
 	}
-	if before == after {
+	switch {
+	case before == after:
 		return changedFigures
+	case before.exists != after.exists:
+		return changedPresence
 	}
 	before.unknown = after.unknown
 	if before == after {
@@ -171,6 +176,19 @@ func (r *roster) viewers(registration workspace.Key) []logicalcluster.Name {
 		}
 	}
 	return out
+}
+
+// namesIn returns the names by which a workspace sees a member.
+func (r *roster) namesIn(ws logicalcluster.Name, registration workspace.Key) sets.Set[string] {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := sets.Set[string]{}
+	for _, row := range r.rows[registration] {
+		if row.Workspace == ws {
+			names.Insert(row.Name)
+		}
+	}
+	return names
 }
 
 // snapshot returns what the members of a workspace look like to one Placement: what it was promised itself is free

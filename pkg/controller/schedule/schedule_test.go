@@ -700,8 +700,10 @@ func TestWritesThatFail(t *testing.T) {
 // The trigger matrix: what changes is looked at by those whom it may matter to, and by nobody else.
 func TestTriggers(t *testing.T) {
 	t.Parallel()
-	// first has east, second waits for room, third has west in another namespace, elsewhere is in another workspace.
+	// first has east, second waits for room there, third lists west alone in another namespace, elsewhere is in another
+	// workspace.
 	everybody := []string{"first", "second", "third"}
+	concerned := []string{"first", "second"}
 	waiting := []string{"second"}
 	none := []string{}
 	tests := map[string]struct {
@@ -715,21 +717,21 @@ func TestTriggers(t *testing.T) {
 		}, everybody},
 		"labels": {func(w *world) {
 			w.register(registration("east"), func(r *tmcv1alpha1.ClusterRegistration) { r.Labels = map[string]string{"a": "b"} })
-		}, everybody},
+		}, concerned},
 		"a taint": {func(w *world) {
 			w.register(registration("east"), func(r *tmcv1alpha1.ClusterRegistration) {
 				r.Generation++
 				r.Spec.Taints = []tmcv1alpha1.Taint{{Key: "a"}}
 			})
-		}, everybody},
+		}, concerned},
 		"a cordon": {func(w *world) {
 			w.register(registration("east"), func(r *tmcv1alpha1.ClusterRegistration) { r.Generation++; r.Spec.Unschedulable = true })
-		}, everybody},
-		"it is away": {func(w *world) { w.observe(registration("east"), "4", metav1.ConditionFalse) }, everybody},
+		}, concerned},
+		"it is away": {func(w *world) { w.observe(registration("east"), "4", metav1.ConditionFalse) }, concerned},
 		"it lacks a kind": {func(w *world) {
 			w.missing[registration("east")] = map[schema.GroupResource]string{deploymentsGR: "no"}
 			w.c.MemberChanged(registration("east"))
-		}, everybody},
+		}, concerned},
 		"it has not shown that it serves a kind": {func(w *world) {
 			w.unknown[registration("east")] = sets.New(deploymentsGR)
 			w.c.MemberChanged(registration("east"))
@@ -740,7 +742,7 @@ func TestTriggers(t *testing.T) {
 		"who sees it": {func(w *world) {
 			w.entries[registration("east")] = append(w.entries[registration("east")], view.Entry{Key: workspace.Key{Workspace: "globex", Name: "east.g"}})
 			w.c.SetEntries(registration("east"))
-		}, append([]string{"elsewhere"}, everybody...)},
+		}, append([]string{"elsewhere"}, concerned...)},
 		"it is lent to others only": {func(w *world) { w.lend(registration("lent")) }, []string{"elsewhere"}},
 		"a Placement":               {func(w *world) { w.edit(key("first"), func(*tmcv1alpha1.Placement) {}) }, []string{"first", "second"}},
 		"a Placement's conditions": {func(w *world) {
