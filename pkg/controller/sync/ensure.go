@@ -19,7 +19,8 @@ func autoscalers() schema.GroupResource {
 
 // ensure brings the copy on one member to what it should be.
 func (p *pass) ensure(member workspace.Key, t target) {
-	p.object.copyOf(member).known = true
+	state := p.object.copyOf(member)
+	state.known = true
 	row := p.newRow(member, t.name)
 	defer func() { p.rows = append(p.rows, row) }()
 	down := p.c.config.Downstream
@@ -31,7 +32,14 @@ func (p *pass) ensure(member workspace.Key, t target) {
 		p.unknown(member, &row)
 		return
 	}
-	desired, err := transform.Down(p.upstream, p.targetOf(t, nil))
+	look := p.targetOf(t, nil)
+	memo, remembers := transform.NewMemo(p.upstream, live, look)
+	if remembers && memo == state.inOrder {
+		p.c.lanes.cancel(member, p.key)
+		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, p.upstream.GetGeneration()
+		return
+	}
+	desired, err := transform.Down(p.upstream, look)
 	if err != nil {
 		row.Object.Synced = metav1.ConditionFalse
 		row.explain(tmcv1alpha1.ReasonNotSyncable, err.Error())
@@ -43,7 +51,9 @@ func (p *pass) ensure(member workspace.Key, t target) {
 		p.create(member, t, &row, next)
 		return
 	}
-	p.update(member, t, &row, next, live)
+	if p.update(member, t, &row, next, live) && remembers {
+		state.inOrder = memo
+	}
 }
 
 // unknown says why nothing is known of a member's copies.
@@ -192,11 +202,11 @@ func (p *pass) withReplicas(t target, desired, live *unstructured.Unstructured) 
 	return applied
 }
 
-// update compares a copy with what it should be.
-func (p *pass) update(member workspace.Key, t target, row *Row, next task, live *unstructured.Unstructured) {
+// update compares a copy with what it should be, and returns whether it is that.
+func (p *pass) update(member workspace.Key, t target, row *Row, next task, live *unstructured.Unstructured) (inOrder bool) {
 	row.Object.Synced = metav1.ConditionFalse
 	if p.isInTheWay(member, row, live) {
-		return
+		return false
 	}
 	p.c.lanes.withdraw(member, p.key, next.hash)
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
@@ -224,6 +234,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 		row.explain(tmcv1alpha1.ReasonSyncing, "the copy is being brought up to date")
 		p.write(member, t, row, next, live, "changes the copy's marks")
 	}
+	return applied && !drifted
 }
 
 // write hands out a write to a copy, unless somebody contests it by what they do.

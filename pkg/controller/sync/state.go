@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -57,6 +58,8 @@ type copyState struct {
 	// hash is what was applied last, and signature what the member made of it. It was the copy uid of the object origin.
 	hash, signature string
 	uid, origin     types.UID
+	// inOrder is the last look that found the copy to be what it should be.
+	inOrder transform.Memo
 	// failed is what went wrong with failedHash; it is tried again at retryAt, and failures counts.
 	failed     *CallProblem
 	failedHash string
