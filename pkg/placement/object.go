@@ -72,7 +72,6 @@ func groupOf(apiVersion string) string {
 // Matches says whether an object of the Placement's namespace is selected. Without selectors everything is but Secrets and
 // ServiceAccounts; those a selector must name by kind. Events, and what every namespace has of its own, never are.
 func (s *ObjectSelector) Matches(resource schema.GroupResource, kind, name string, given map[string]string) bool {
-	private := false
 	switch resource {
 	case schema.GroupResource{Resource: "events"}, schema.GroupResource{Group: "events.k8s.io", Resource: "events"}:
 		return false
@@ -80,9 +79,8 @@ func (s *ObjectSelector) Matches(resource schema.GroupResource, kind, name strin
 		if name == rootCertificates {
 			return false
 		}
-	case schema.GroupResource{Resource: string(corev1.ResourceSecrets)}, schema.GroupResource{Resource: "serviceaccounts"}:
-		private = true
 	}
+	private := isPrivate(resource)
 	if s.terms == nil {
 		return !private
 	}
@@ -92,6 +90,11 @@ func (s *ObjectSelector) Matches(resource schema.GroupResource, kind, name strin
 		}
 	}
 	return false
+}
+
+// isPrivate says whether objects of a resource must be selected by kind.
+func isPrivate(resource schema.GroupResource) bool {
+	return resource.Group == corev1.GroupName && (resource.Resource == string(corev1.ResourceSecrets) || resource.Resource == "serviceaccounts")
 }
 
 func (t *objectTerm) matches(group, kind, name string, given map[string]string, private bool) bool {
@@ -113,7 +116,7 @@ func (t *objectTerm) concerns(group, kind, name string, private bool) bool {
 // MayMatch says whether an object may have been meant by a selector whose labels cannot be parsed.
 func (s *ObjectSelector) MayMatch(resource schema.GroupResource, kind, name string) bool {
 	for i := range s.terms {
-		if s.terms[i].broken && s.terms[i].concerns(resource.Group, kind, name, false) {
+		if s.terms[i].broken && s.terms[i].concerns(resource.Group, kind, name, isPrivate(resource)) {
 			return true
 		}
 	}

@@ -19,6 +19,11 @@ func untolerated(taints []tmcv1alpha1.Taint, effect corev1.TaintEffect, tolerati
 	return nil
 }
 
+// Tolerates says whether one of some tolerations matches a taint.
+func Tolerates(tolerations []tmcv1alpha1.Toleration, taint *tmcv1alpha1.Taint) bool {
+	return tolerated(taint, tolerations)
+}
+
 func tolerated(taint *tmcv1alpha1.Taint, tolerations []tmcv1alpha1.Toleration) bool {
 	for i := range tolerations {
 		t := &tolerations[i]
@@ -27,7 +32,8 @@ func tolerated(taint *tmcv1alpha1.Taint, tolerations []tmcv1alpha1.Toleration) b
 		}
 		switch t.Operator {
 		case corev1.TolerationOpExists:
-			if t.Key == "" || t.Key == taint.Key {
+			// Who tolerates whatever taints there are has members in mind, and not that anybody may lend one.
+			if t.Key == taint.Key || (t.Key == "" && taint.Key != tmcv1alpha1.LenderTaint) {
 				return true
 			}
 		case corev1.TolerationOpEqual, "":

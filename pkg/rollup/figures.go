@@ -18,7 +18,9 @@ func (m *merge) read(fields []string, parts int) {
 		for f, field := range fields {
 			v.n[f] = count32(v.status[field])
 			if f <= parts {
-				v.n[f] += v.shift // below zero it is what others make up for
+				// Below zero, something is missing of what an autoscaler decided on beyond the share. That it is so matters, and
+				// not how much: it is the member's word.
+				v.n[f] = max(v.n[f]+v.shift, -1)
 			}
 		}
 		for f := range parts {

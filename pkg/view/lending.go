@@ -34,6 +34,8 @@ type Input struct {
 	Grants        []*tmcv1alpha1.ClusterGrant
 	// Bound holds the workspaces with an active binding, with their paths. Nothing else lends, borrows or sees.
 	Bound map[logicalcluster.Name]logicalcluster.Path
+	// Trusts says whose grants have the names before those of others. Nobody's have if it is nil.
+	Trusts func(lender logicalcluster.Name) bool
 	// Former is an earlier outcome, whose rows are used again. It makes no difference but that it is faster.
 	Former Lending
 }
@@ -56,8 +58,8 @@ type Verdict struct {
 	Message    string
 }
 
-// Resolve decides who sees which member. A workspace's own registrations have its names first, then older grants
-// before newer ones; of equally old ones the first by workspace and name.
+// Resolve decides who sees which member. A workspace's own registrations have its names first, then grants of lenders that
+// are trusted, then older grants before newer ones; of equally old ones the first by workspace and name.
 func Resolve(in Input) Lending {
 	r := newResolver(in)
 	for _, grant := range r.grants {
@@ -115,8 +117,18 @@ func newResolver(in Input) *resolver {
 		_, bound := r.bound[logicalcluster.From(grant)]
 		return !bound || grant.DeletionTimestamp != nil
 	})
-	slices.SortFunc(r.grants, olderFirst)
+	slices.SortFunc(r.grants, func(a, b *tmcv1alpha1.ClusterGrant) int {
+		return cmp.Or(in.rank(a)-in.rank(b), olderFirst(a, b))
+	})
 	return r
+}
+
+// rank is lower for those that go first.
+func (in *Input) rank(grant *tmcv1alpha1.ClusterGrant) int {
+	if in.Trusts != nil && in.Trusts(logicalcluster.From(grant)) {
+		return 0
+	}
+	return 1
 }
 
 func olderFirst(a, b *tmcv1alpha1.ClusterGrant) int {

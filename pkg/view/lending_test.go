@@ -127,6 +127,25 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// SEC-19: nobody takes the name of a member of a lender that is trusted, by being first.
+func TestSEC19TrustedLendersHaveTheNamesFirst(t *testing.T) {
+	t.Parallel()
+	for trusted, want := range map[string]string{"lender": "lender|east", "c": "c|east", "nobody": "c|east"} {
+		got := view.Resolve(view.Input{
+			Registrations: []*tmcv1alpha1.ClusterRegistration{reg("lender", "east", nil), reg("c", "east", nil)}, Bound: bound(),
+			Grants: []*tmcv1alpha1.ClusterGrant{grant("lender", "g", 2, []string{"east"}, path("root:team")), grant("c", "g", 1, []string{"east"}, path("root:team"))},
+			Trusts: func(lender logicalcluster.Name) bool { return lender.String() == trusted },
+		})
+		for source, entries := range got.Entries {
+			for _, entry := range entries {
+				if entry.Key.String() == "a|east.g" && source.String() != want {
+					t.Errorf("%s is trusted, and %s has the name, want %s", trusted, source, want)
+				}
+			}
+		}
+	}
+}
+
 func TestEntriesTellBorrowersNothingOfTheLender(t *testing.T) {
 	t.Parallel()
 	east := reg("lender", "east", map[string]string{"zone": "e"})

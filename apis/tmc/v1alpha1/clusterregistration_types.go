@@ -127,8 +127,8 @@ type ClusterEndpoint struct {
 }
 
 // LenderTaint is the key of the taint that a member has for Placements of the workspaces that it is lent to, unless the
-// operator trusts the lender (--trusted-lenders). Its value is the lender's logical cluster, and its effect NoSchedule: who
-// lends a member is not asked by whom, and what runs there is in the hands of the member's owner.
+// operator trusts the lender (--trusted-lenders). Its value is the lender's logical cluster, and its effect NoExecute: who
+// lends a member asks nobody, and what runs there is in the hands of the member's owner. A toleration must name the key.
 const LenderTaint = "tmc.kcp.io/lender"
 
 // Taint keeps work off a member, as a node's taint keeps pods off a node.

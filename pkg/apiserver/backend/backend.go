@@ -145,7 +145,7 @@ func (p *parts) makeControllers() error {
 	})
 	p.grants = grant.New(grant.Config{
 		Registrations: p.set.Registrations(), Grants: p.set.Grants(), Workspaces: p.set.Workspaces(),
-		Leader: p.leader, Status: p.set.GrantStatus(), CompleteSince: p.set.CompleteSince, OnChange: p.lendingDiffers, Clock: p.config.Clock, Metrics: queues,
+		Leader: p.leader, Status: p.set.GrantStatus(), Trusts: p.trustsLender, CompleteSince: p.set.CompleteSince, OnChange: p.lendingDiffers, Clock: p.config.Clock, Metrics: queues,
 	})
 	p.publisher = publish.New(publish.Config{
 		Registrations: p.set.Registrations(), Members: p.members, Lending: p.grants, Promises: placed{p}, Store: p.rows,

@@ -83,7 +83,7 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		OnDecision:    func(key workspace.Key) { w.sync.EnqueuePlacement(key); w.report.Enqueue(key) },
 		OnExplanation: func(key workspace.Key) { w.report.Enqueue(key) },
 		OnPromise:     func(member workspace.Key) { p.publisher.Enqueue(member) },
-		OnLending:     func(member workspace.Key) { w.sync.EnqueueNamespaces(member) },
+		OnLending:     func(member workspace.Key, ws logicalcluster.Name) { w.sync.EnqueueNamespaces(member, ws) },
 		Clock:         p.config.Clock, Metrics: queues,
 	})
 	w.sync = sync.New(sync.Config{

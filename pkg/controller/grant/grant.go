@@ -71,6 +71,8 @@ type Config struct {
 	Workspaces    Workspaces
 	Leader        Leader
 	Status        StatusPatcher
+	// Trusts says whose grants have the names before those of others; it may be nil.
+	Trusts func(lender logicalcluster.Name) bool
 	// CompleteSince is since when all registrations, grants and bindings have been read without a break; zero is not at
 	// all. If it is nil, they always have been.
 	CompleteSince func() time.Time
@@ -194,6 +196,7 @@ func (c *Controller) Resolve() {
 		Registrations: c.config.Registrations.List(),
 		Grants:        c.config.Grants.List(),
 		Bound:         c.config.Workspaces.All(),
+		Trusts:        c.config.Trusts,
 		Former:        c.lending, // written by this function alone
 	})
 	c.mu.Lock()

@@ -116,10 +116,11 @@ type Config struct {
 	// toleration of LenderTaint. None is trusted if it is nil.
 	TrustsLender func(lender logicalcluster.Name) bool
 	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
-	// said of it does; OnPromise when a member owes another amount; OnLending when other workspaces see it. They must not
-	// block.
+	// said of it does; OnPromise when a member owes another amount; OnLending when a workspace sees a member, or sees it no
+	// more. They must not block.
 	OnDecision, OnExplanation func(placement workspace.Key)
-	OnPromise, OnLending      func(member workspace.Key)
+	OnPromise                 func(member workspace.Key)
+	OnLending                 func(member workspace.Key, ws logicalcluster.Name)
 	// SettleInterval and PromiseGrace take their defaults if zero.
 	SettleInterval, PromiseGrace time.Duration
 	// Clock is the real clock if nil.
@@ -137,13 +138,16 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}
+	if c.OnLending == nil {
+		c.OnLending = func(workspace.Key, logicalcluster.Name) {}
+	}
 	if c.TrustsLender == nil {
 		c.TrustsLender = func(logicalcluster.Name) bool { return false }
 	}
 	if c.Certain == nil {
 		c.Certain = func(logicalcluster.Name) bool { return true }
 	}
-	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise, &c.OnLending} {
+	for _, callback := range []*func(workspace.Key){&c.OnDecision, &c.OnExplanation, &c.OnPromise} {
 		if *callback == nil {
 			*callback = func(workspace.Key) {}
 		}

@@ -181,22 +181,18 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 // SetEntries takes over who sees a member, after that changed. Where it is not seen any more, or is seen now, what is
 // placed has to be looked at even if the decisions stay: objects may wait for a member that nobody knew by its name.
 func (c *Controller) SetEntries(registration workspace.Key) {
-	lent := false
 	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
 		if moved.Len() == 0 {
 			c.enqueueViewers(ws, changedShape, registration)
 			continue
 		}
 		c.enqueueViewers(ws, changedPresence, registration)
-		lent = true
+		c.config.OnLending(registration, ws)
 		for _, key := range c.places.in(ws) {
 			if c.names(key, moved) {
 				c.config.OnDecision(key)
 			}
 		}
-	}
-	if lent {
-		c.config.OnLending(registration)
 	}
 }
 

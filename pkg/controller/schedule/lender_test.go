@@ -41,12 +41,13 @@ func TestSEC19GiftsAreNotUsedUnasked(t *testing.T) {
 		edit   func(*tmcv1alpha1.Placement)
 		want   string
 	}{
-		"nobody asks":             {"mallory", nil, "east"},
-		"it is named":             {"mallory", func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"trap.gift"} }, ""},
-		"another one is asked":    {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Value: "friend"}), "east"},
-		"the Placement asks":      {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Value: "mallory"}), "trap.gift"},
-		"it asks for any":         {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Operator: corev1.TolerationOpExists}), "trap.gift"},
-		"the operator trusts him": {"platform", nil, "trap.gift"},
+		"nobody asks":                        {"mallory", nil, "east"},
+		"it is named":                        {"mallory", func(p *tmcv1alpha1.Placement) { p.Spec.ClusterNames = []string{"trap.gift"} }, ""},
+		"another one is asked":               {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Value: "friend"}), "east"},
+		"the Placement asks":                 {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Value: "mallory"}), "trap.gift"},
+		"it tolerates whatever members have": {"mallory", tolerating(tmcv1alpha1.Toleration{Operator: corev1.TolerationOpExists}), "east"},
+		"it asks for any":                    {"mallory", tolerating(tmcv1alpha1.Toleration{Key: tmcv1alpha1.LenderTaint, Operator: corev1.TolerationOpExists}), "trap.gift"},
+		"the operator trusts him":            {"platform", nil, "trap.gift"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

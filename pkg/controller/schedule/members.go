@@ -123,16 +123,19 @@ func (r *roster) set(registration workspace.Key, entries []view.Entry) map[logic
 		differing[entry.Key.Workspace] = sets.Set[string]{} // labels may differ even if the row does not
 	}
 	for _, row := range before {
-		if !slices.Contains(after, row) && r.byTenant[row.Workspace][row.Name] == registration {
+		if slices.Contains(after, row) {
+			continue
+		}
+		if r.byTenant[row.Workspace][row.Name] == registration { // and not another one's by now
 			delete(r.byTenant[row.Workspace], row.Name)
 			if len(r.byTenant[row.Workspace]) == 0 {
 				delete(r.byTenant, row.Workspace)
 			}
-			if differing[row.Workspace] == nil {
-				differing[row.Workspace] = sets.Set[string]{}
-			}
-			differing[row.Workspace].Insert(row.Name)
 		}
+		if differing[row.Workspace] == nil {
+			differing[row.Workspace] = sets.Set[string]{}
+		}
+		differing[row.Workspace].Insert(row.Name)
 	}
 	for _, row := range after {
 		if r.byTenant[row.Workspace] == nil {
@@ -240,6 +243,20 @@ func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own 
 		return own
 	}
 	return append(slices.Clip(own), tmcv1alpha1.Taint{
-		Key: tmcv1alpha1.LenderTaint, Value: member.Workspace.String(), Effect: corev1.TaintEffectNoSchedule,
+		Key: tmcv1alpha1.LenderTaint, Value: member.Workspace.String(), Effect: corev1.TaintEffectNoExecute,
 	})
+}
+
+// Trusts reports whether the members of a workspace are used where they are lent to, without being asked for.
+func (c *Controller) Trusts(lender logicalcluster.Name) bool { return c.config.TrustsLender(lender) }
+
+// Accepts reports whether a Placement may have a member at all: one of its own workspace, or one whose lender is trusted or
+// asked for. A decision names a member as the workspace does, and somebody else's may have taken that name.
+func (c *Controller) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
+	for _, taint := range c.taintsOf(member, logicalcluster.From(p), nil) {
+		if !placement.Tolerates(p.Spec.Tolerations, &taint) {
+			return false
+		}
+	}
+	return true
 }

@@ -87,6 +87,10 @@ func (p *pass) carryOut() {
 	})
 	for _, member := range slices.SortedFunc(maps.Keys(p.needed), workspace.Key.Compare) {
 		why := "the member is not chosen any more; the copy stays as long as another one there needs it"
+		if p.unclear && p.retired(member) {
+			p.remove(member, p.needed[member], true)
+			continue
+		}
 		if p.unclear {
 			why = "a Placement that may have selected the object has a selector that cannot be parsed; the copy stays until that is mended"
 		}
@@ -172,8 +176,9 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
-		case known:
+		case known && p.c.config.Decisions.Accepts(chosen, member):
 			found[member] = struct{}{}
+		case known: // another one has that name by now
 		case !p.loans:
 			p.blocked.Insert(decision.ClusterName) // it may have a copy, and who it is has not been read yet
 			p.away.Insert(decision.ClusterName)
@@ -282,15 +287,27 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 	p.rows = append(p.rows, row)
 }
 
-// isStranger reports whether a member is none of the workspace's, and was none since this process began. What is there
-// and looks like a copy is removed, for it may be one of a time before; but it may as well have been put there by the
+// isStranger reports whether a member is none that the object may have, and was none since this process began. What is
+// there and looks like a copy is removed, for it may be one of a time before; but it may as well have been put there by the
 // member's owner, so it neither holds the object nor shows with it.
 func (p *pass) isStranger(member workspace.Key) bool {
-	state := p.object.copyOf(member)
-	if member.Workspace == p.ws().Workspace || p.sees(member) {
+	state, decisions := p.object.copyOf(member), p.c.config.Decisions
+	accepted := member.Workspace == p.ws().Workspace || decisions.Trusts(member.Workspace) ||
+		(p.placement != nil && decisions.Accepts(p.placement, member))
+	if accepted && (member.Workspace == p.ws().Workspace || p.sees(member)) {
 		state.known = true
 	}
 	return !state.known && p.upstream != nil && p.loans
+}
+
+// holds reports whether one of some members that keep their copies is one that the object may have.
+func (p *pass) holds(members map[workspace.Key]string) bool {
+	for member := range members {
+		if !p.isStranger(member) {
+			return true
+		}
+	}
+	return false
 }
 
 // discard hands out the deletion of a copy, unless it was sent already and does not show yet.

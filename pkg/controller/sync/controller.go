@@ -148,10 +148,11 @@ func (c *Controller) EnqueueMember(member workspace.Key) {
 	}
 }
 
-// EnqueueNamespaces makes the controller look at the namespaces on a member: some workspace sees it no more, or does now.
-func (c *Controller) EnqueueNamespaces(member workspace.Key) {
+// EnqueueNamespaces makes the controller look at the namespaces of a workspace on a member that it sees no more, or does
+// now.
+func (c *Controller) EnqueueNamespaces(member workspace.Key, ws logicalcluster.Name) {
 	for key := range c.states.copiesOn(member) {
-		if key.Resource == namespaces().GroupResource() {
+		if key.Resource == namespaces().GroupResource() && key.Object.Workspace == ws {
 			c.engine.Add(key)
 		}
 	}

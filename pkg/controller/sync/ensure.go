@@ -21,6 +21,7 @@ func autoscalers() schema.GroupResource {
 func (p *pass) ensure(member workspace.Key, t target) {
 	state := p.object.copyOf(member)
 	state.known = true
+	p.c.lanes.keep(member, p.key)
 	row := p.newRow(member, t.name)
 	defer func() { p.rows = append(p.rows, row) }()
 	down := p.c.config.Downstream
@@ -145,7 +146,7 @@ func (p *pass) finished() bool {
 	if p.key.Resource != (schema.GroupResource{Group: "batch", Resource: "jobs"}) {
 		return false
 	}
-	conditions, _, _ := unstructured.NestedSlice(p.upstream.Object, "status", "conditions") // what is no list says nothing
+	conditions, _, _ := unstructured.NestedSlice(p.previousStatus(), "conditions") // what is no list says nothing
 	for _, each := range conditions {
 		condition, _ := each.(map[string]any)
 		if condition["status"] == string(metav1.ConditionTrue) && (condition["type"] == "Complete" || condition["type"] == "Failed") {

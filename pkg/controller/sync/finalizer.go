@@ -55,6 +55,11 @@ func (p *pass) release(ctx context.Context) error {
 	if !p.isHeldNeedlessly() || !p.c.config.Leader.IsLeader() || p.object.marked == p.upstream.GetResourceVersion() {
 		return nil
 	}
+	return p.letGo(ctx)
+}
+
+// letGo takes our finalizer off an object that has it needlessly.
+func (p *pass) letGo(ctx context.Context) error {
 	if p.blocked.Len() > 0 && !p.givesUp() {
 		return nil
 	}
@@ -78,7 +83,7 @@ func (p *pass) release(ctx context.Context) error {
 // isHeldNeedlessly reports whether the object has our finalizer, and no member is to have a copy.
 func (p *pass) isHeldNeedlessly() bool {
 	marked := slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
-	return marked && (p.deleting || p.stopped || (len(p.wanted) == 0 && len(p.staying) == 0 && len(p.needed) == 0))
+	return marked && (p.deleting || p.stopped || (len(p.wanted) == 0 && !p.holds(p.staying) && !p.holds(p.needed)))
 }
 
 // givesUp reports whether a deletion waits no longer for members that cannot be reached.

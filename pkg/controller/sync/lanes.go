@@ -111,6 +111,19 @@ func (l *lanes) cancel(member workspace.Key, key Key) {
 	delete(at.waiting, key)
 }
 
+// keep takes back a deletion that waits.
+func (l *lanes) keep(member workspace.Key, key Key) {
+	at, found := l.find(member)
+	if !found {
+		return
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if t, waits := at.waiting[key]; waits && t.desired == nil {
+		delete(at.waiting, key)
+	}
+}
+
 // withdraw takes back a task that waits, unless it is to write what has this hash: what was to be done before, a deletion
 // above all, is not wanted any more.
 func (l *lanes) withdraw(member workspace.Key, key Key, hash string) {

@@ -18,7 +18,7 @@ func (p *pass) serves(member workspace.Key) bool {
 	switch {
 	case isWorkload(p.key):
 		return false
-	case p.c.unlooked(p.ws().Workspace, p.ws().Namespace):
+	case p.c.unlooked(p.ws().Workspace, p.ws().Namespace, isWorkload):
 		p.later(p.c.config.Clock.Now().Add(doubtPause))
 		return true
 	default:
@@ -28,14 +28,23 @@ func (p *pass) serves(member workspace.Key) bool {
 
 func isWorkload(key Key) bool { return transform.Class(key.Resource) == transform.ClassWorkload }
 
-// enqueueServing makes the controller look at what waited for the last workload of a Placement to leave a member.
-func (p *pass) enqueueServing() {
+// enqueueServing makes the controller look at what may have waited for a workload to leave a member, or a Placement.
+func (p *pass) enqueueServing(former []workspace.Key) {
 	if !isWorkload(p.key) {
 		return
 	}
-	for _, waiting := range p.c.states.servesNothing(p.owner) {
-		p.c.engine.Add(waiting)
+	for _, owner := range former {
+		for _, waiting := range p.c.states.servesNothing(owner) {
+			p.c.engine.Add(waiting)
+		}
 	}
+}
+
+// ownersOf are the Placements that an object belongs to.
+func (s *states) ownersOf(key Key) []workspace.Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return ownersOf(s.placedBy[key], s.rows[key])
 }
 
 // hasWorkload reports whether a member has a copy of a workload of a Placement.
@@ -50,7 +59,8 @@ func (s *states) hasWorkload(placement, member workspace.Key) bool {
 	return false
 }
 
-// servesNothing are the objects of a Placement that are no workloads and leave a member that has none of them any more.
+// servesNothing are the objects of a Placement that are no workloads, and are on a member that has none of them any more.
+// What their rows say is not asked: one that is being looked at tells it later.
 func (s *states) servesNothing(placement workspace.Key) []Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -68,8 +78,8 @@ func (s *states) servesNothing(placement workspace.Key) []Key {
 		if isWorkload(key) {
 			continue
 		}
-		for i := range s.rows[key] {
-			if row := &s.rows[key][i]; row.Leaving && !busy[row.Member] {
+		for member := range s.located[key] {
+			if !busy[member] {
 				waiting = append(waiting, key)
 				break
 			}

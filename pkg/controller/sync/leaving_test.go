@@ -77,10 +77,13 @@ func TestWhatServesAWorkloadLeavesAfterIt(t *testing.T) {
 	if w.copy(east, web) != nil || w.copy(east, service) != nil {
 		t.Errorf("something is left on the former member: %q, %q", w.rows(web), w.rows(service))
 	}
-	// Without a workload it leaves at once.
-	w.remove(web)
-	w.wait(time.Minute)
+	// The workload goes while it is waited for.
 	w.place("all", "east", "(west)")
+	w.wait(time.Minute)
+	if w.copy(west, service) == nil {
+		t.Fatal("it did not wait for the workload")
+	}
+	w.remove(web)
 	w.wait(time.Minute)
 	if w.copy(west, service) != nil || w.copy(east, service) == nil {
 		t.Errorf("it did not move: %q", w.rows(service))

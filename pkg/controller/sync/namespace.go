@@ -29,38 +29,21 @@ func namespaceOf(live *unstructured.Unstructured) (Key, bool) {
 // not on that member.
 func (c *Controller) reconcileNamespace(key Key) engine.Result {
 	outcomes := c.states.takeOutcomes(key)
-	ws, name := key.Object.Workspace, key.Object.Name
 	if !c.config.Leader.IsLeader() {
 		return engine.Result{}
 	}
-	if !c.config.Upstream.Certain(key.Resource, ws) {
+	if !c.config.Upstream.Certain(key.Resource, key.Object.Workspace) {
 		return c.doubt(key)
 	}
-	at := Location{Resource: namespaces(), Name: transform.NamespaceName(ws, name)}
 	var again engine.Result
 	for _, member := range c.states.membersWith(key) {
-		if !c.config.Decisions.Registered(member) {
-			c.states.locate(key, member, false)
+		live, there := c.namespaceOn(key, member)
+		if !there {
 			continue
 		}
-		live, there := c.config.Downstream.Copy(member, at)
-		if !there && c.config.Downstream.Synced(member, namespaces()) {
-			c.states.locate(key, member, false) // as when another cluster answers now, which nobody tells of each object
-			c.config.OnCopies(member)
-			continue
-		}
-		if !there || live.GetDeletionTimestamp() != nil || !transform.OwnsNamespace(live, ws, name) {
-			continue
-		}
-		if c.states.inUse(member, ws.String(), name) {
-			continue
-		}
-		if stays, after := c.mirrors(key, member); stays {
+		if stays, after := c.namespaceStays(key, member); stays {
+			c.lanes.cancel(member, key)
 			again.After = soonest(again.After, after)
-			continue
-		}
-		if !c.Knows(member) || c.unlooked(ws, name) {
-			again.After = soonest(again.After, doubtPause) // what is in it has not been read, or what is to be in it
 			continue
 		}
 		if o, done := outcomes[member]; done {
@@ -71,12 +54,43 @@ func (c *Controller) reconcileNamespace(key Key) engine.Result {
 			again.After = soonest(again.After, pause)
 			continue
 		}
+		at := Location{Resource: namespaces(), Name: live.GetName()}
 		c.lanes.submit(member, key, task{at: at, uid: live.GetUID()})
 	}
 	if len(c.states.membersWith(key)) == 0 {
 		c.states.forget(key)
 	}
 	return again
+}
+
+// namespaceOn returns the namespace on a member that stands for one of a workspace, if it is there to stay or to be removed.
+func (c *Controller) namespaceOn(key Key, member workspace.Key) (live *unstructured.Unstructured, there bool) {
+	if !c.config.Decisions.Registered(member) {
+		c.states.locate(key, member, false)
+		return nil, false
+	}
+	ws, name := key.Object.Workspace, key.Object.Name
+	live, found := c.config.Downstream.Copy(member, Location{Resource: namespaces(), Name: transform.NamespaceName(ws, name)})
+	if !found && c.config.Downstream.Synced(member, namespaces()) {
+		c.states.locate(key, member, false) // as when another cluster answers now, which nobody tells of each object
+		c.config.OnCopies(member)
+		return nil, false
+	}
+	return live, found && live.GetDeletionTimestamp() == nil && transform.OwnsNamespace(live, ws, name)
+}
+
+// namespaceStays reports whether a namespace stays on a member, and when to look again if that may change by itself.
+func (c *Controller) namespaceStays(key Key, member workspace.Key) (stays bool, after time.Duration) {
+	ws, name := key.Object.Workspace, key.Object.Name
+	if c.states.inUse(member, ws.String(), name) {
+		return true, 0
+	}
+	if stays, after := c.mirrors(key, member); stays {
+		return true, after
+	}
+	// What is in it has not been read, or what is to be in it, or it was not certain any more that the workspace's is gone.
+	doubtful := !c.Knows(member) || c.unlooked(ws, name, everyKind) || !c.config.Upstream.Certain(key.Resource, ws)
+	return doubtful, doubtPause
 }
 
 // mirrors reports whether a namespace stays on a member although no copy is in it: as long as the workspace has both. With
@@ -106,10 +120,13 @@ func (c *Controller) mirrors(key Key, member workspace.Key) (stays bool, after t
 	return after > 0, max(after, 0)
 }
 
-// unlooked reports whether a namespace has an object that no pass was made over, as after a start: it may have to be where
-// nothing is yet.
-func (c *Controller) unlooked(ws logicalcluster.Name, namespace string) bool {
+// unlooked reports whether a namespace has an object of some kinds that no pass was made over, as after a start: it may have
+// to be where nothing is yet.
+func (c *Controller) unlooked(ws logicalcluster.Name, namespace string, concerns func(Key) bool) bool {
 	for _, gr := range c.config.Upstream.Kinds() {
+		if !concerns(Key{Resource: gr}) {
+			continue
+		}
 		for _, found := range c.config.Upstream.InNamespace(gr, ws, namespace) {
 			key := Key{Resource: gr, Object: workspace.Key{Workspace: ws, Namespace: namespace, Name: found.GetName()}}
 			if !c.states.wasLookedAt(key) {
@@ -118,6 +135,15 @@ func (c *Controller) unlooked(ws logicalcluster.Name, namespace string) bool {
 		}
 	}
 	return false
+}
+
+func everyKind(Key) bool { return true }
+
+// overlook forgets that an object was looked at: one that is made anew under its name was not.
+func (s *states) overlook(key Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked.Delete(key)
 }
 
 func (s *states) wasLookedAt(key Key) bool {

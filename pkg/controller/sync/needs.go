@@ -16,8 +16,8 @@ import (
 type reached struct {
 	name  string
 	owner workspace.Key
-	// found says that no decision names the member: a copy was found there. What it needs stays there with it, and nothing
-	// is put there because of it, for whoever owns a member can make what looks like a copy of anything.
+	// found says that no decision wants the workload there, and a copy is: what it needs stays there with it, and nothing is
+	// put there because of it, for whoever owns a member can make what looks like a copy of anything.
 	found bool
 }
 

@@ -568,7 +568,7 @@ func TestNothingIsRememberedOfWhatIsGone(t *testing.T) {
 	for name, left := range map[string]int{
 		"objects": len(s.objects), "outcomes": len(s.outcomes), "rows": len(s.rows), "placedBy": len(s.placedBy), "byPlacement": len(s.byPlacement),
 		"located": len(s.located), "counts": len(s.counts), "needs": len(s.needs), "neededBy": len(s.neededBy), "reach": len(s.reach),
-		"heard": len(s.heard), "scaled": len(s.scaled),
+		"heard": len(s.heard), "scaled": len(s.scaled), "looked": len(s.looked),
 	} {
 		if left != 0 {
 			t.Errorf("%s has %d entries", name, left)
@@ -835,6 +835,8 @@ func (b *busy) Find(gr schema.GroupResource, key workspace.Key) (*unstructured.U
 func (b *busy) InNamespace(schema.GroupResource, logicalcluster.Name, string) []*unstructured.Unstructured {
 	return nil
 }
+
+func (b *busy) Accepts(*tmcv1alpha1.Placement, workspace.Key) bool { return true }
 
 func (b *busy) PlacementOf(schema.GroupResource, *unstructured.Unstructured) (*tmcv1alpha1.Placement, bool) {
 	p := &tmcv1alpha1.Placement{ObjectMeta: metav1.ObjectMeta{Name: "all", Namespace: "shop"}}

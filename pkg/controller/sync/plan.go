@@ -132,8 +132,8 @@ func (p *pass) planPlacement(certain bool) bool {
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
-		case !known || !p.c.config.Decisions.Registered(member):
-			// A member that this workspace does not see any more: what is there is found by its copies.
+		case !known, !p.c.config.Decisions.Registered(member), !p.c.config.Decisions.Accepts(chosen, member):
+			// A member that this workspace does not see any more, or another one of that name: what is there is found by its copies.
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
 		default:
@@ -209,7 +209,7 @@ func (p *pass) planDependencies() {
 	for member, name := range p.staying {
 		// One that is left and has no copy any more needs nothing: what it needed would keep the member from being left.
 		if p.mayHave(member) {
-			reach[member] = reached{name: name, owner: p.ownerAt(member)}
+			reach[member] = reached{name: name, owner: p.ownerAt(member), found: true}
 		}
 	}
 	for _, member := range p.c.states.membersWith(p.key) {
@@ -294,7 +294,7 @@ func (p *pass) planLeftovers() {
 func (p *pass) takenBack(member workspace.Key) bool {
 	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
 	if member.Workspace == p.ws().Workspace || p.sees(member) {
-		state.unseenSince, state.known = time.Time{}, true
+		state.unseenSince = time.Time{}
 		return false
 	}
 	if !p.c.config.Upstream.LoansKnown() {

@@ -89,8 +89,13 @@ func (p *pass) clearStatus(ctx context.Context) (cleared bool, err error) {
 		return false, nil
 	}
 	written, err := p.patchStatus(ctx, nil)
+	if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) {
+		return false, nil // what kcp refuses for good must not hold the object
+	}
 	if written {
-		p.object.status, p.object.statusVersion, p.object.statusAt = nil, p.upstream.GetResourceVersion(), p.c.config.Clock.Now()
+		now := p.c.config.Clock.Now()
+		p.object.status, p.object.statusVersion, p.object.statusAt = nil, p.upstream.GetResourceVersion(), now
+		p.later(now.Add(p.c.config.StatusInterval)) // where a default puts back what was taken away, there is no event
 	}
 	return written, err
 }

@@ -80,13 +80,26 @@ func TestSEC19ForgedCopyGetsNothing(t *testing.T) {
 	}
 }
 
-// A forged copy that its member does not let go holds nothing of a workspace that does not have the member.
+// A forged copy that its member does not let go holds nothing of a workspace that does not have the member, or was lent it
+// unasked.
 func TestSEC19ForgedCopyHoldsNothing(t *testing.T) {
 	t.Parallel()
+	for name, lent := range map[string]bool{"a member that is not lent": false, "a member that is lent unasked": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			forgedCopyHoldsNothing(t, lent)
+		})
+	}
+}
+
+func forgedCopyHoldsNothing(t *testing.T, lent bool) {
+	t.Helper()
 	w := newWorld(t)
 	thief := workspace.Key{Workspace: "mallory", Name: "trap"}
 	trap := w.join(thief)
-	delete(w.names, "trap")
+	if !lent {
+		delete(w.names, "trap")
+	}
 	trap.refuse = func(verb string, _ Location) error {
 		if verb == "delete" {
 			return &CallProblem{Reason: tmcv1alpha1.ReasonMemberDenied, Message: "no"}
@@ -100,10 +113,61 @@ func TestSEC19ForgedCopyHoldsNothing(t *testing.T) {
 	w.forge(thief, web)
 	w.wait(time.Minute)
 	wantDiff(t, "rows", []string{"east True Healthy"}, w.rows(web))
+	w.placements = nil
+	w.c.EnqueueAll()
+	w.wait(time.Minute)
+	if marked(w.objects[web]) || w.copy(east, web) != nil {
+		t.Error("the object is held after its Placement went")
+	}
+	w.place("all", "east")
+	w.wait(time.Minute)
 	w.remove(web)
 	w.wait(time.Second)
 	if w.objects[web] != nil {
 		t.Error("the object is held")
+	}
+}
+
+// A decision names a member as the workspace does. Somebody else's member that has that name now gets nothing by it.
+func TestSEC19NameOfAMemberIsTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	thief := workspace.Key{Workspace: "mallory", Name: "trap"}
+	w.join(thief)
+	delete(w.names, "trap")
+	w.settings("secret")
+	lent := workspace.Key{Workspace: "globex", Name: "far"}
+	w.join(lent)
+	w.deployment(1, withSettings(image("nginx")))
+	w.place("all", "far")
+	w.settle()
+	if w.copy(lent, web) == nil {
+		t.Fatal("it is not where it was placed")
+	}
+	w.names["far"] = thief
+	w.c.EnqueueAll()
+	w.wait(time.Hour)
+	w.restart()
+	w.wait(time.Hour)
+	for at := range w.members[thief].truth {
+		t.Errorf("the other member was given %v", at)
+	}
+}
+
+// The owner of a member that is being left makes there what looks like a copy of what was never there.
+func TestSEC19ForgedCopyOnAMemberThatIsBeingLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lent := w.placeOnLent()
+	w.settings("secret")
+	w.place("all", "(far)", "east")
+	bank := Key{Resource: deploymentsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "bank"}}
+	w.put(bank, "Deployment", map[string]any{"spec": map[string]any{"replicas": int64(1), "template": map[string]any{"spec": withSettings(image("nginx"))}}})
+	w.settle()
+	w.forge(lent, bank)
+	w.wait(time.Hour)
+	if w.copy(lent, settings) != nil {
+		t.Error("the member was given the configuration")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -68,7 +69,7 @@ func (p *pass) eventName(suffix string) string {
 
 // publish makes the rows known to the view. What the workspace does not have any more is shown with no Placement.
 func (p *pass) publish() {
-	vacated := p.c.states.vacates(p.key, p.rows)
+	vacated, former := p.c.states.vacates(p.key, p.rows), p.c.states.ownersOf(p.key)
 	rows, owner := p.rows, p.owner
 	if p.upstream == nil {
 		rows, owner = nil, workspace.Key{}
@@ -86,7 +87,12 @@ func (p *pass) publish() {
 	}
 	if vacated { // the namespace may have been looked at while the row still said that it is in use
 		p.c.engine.Add(namespaceKey(p.ws()))
-		p.enqueueServing()
+	}
+	if vacated || slices.ContainsFunc(former, func(before workspace.Key) bool { return before != owner }) {
+		p.enqueueServing(former)
+	}
+	if p.upstream == nil {
+		p.c.states.overlook(p.key)
 	}
 }
 

@@ -477,6 +477,12 @@ func (w *world) PlacementOf(gr schema.GroupResource, object *unstructured.Unstru
 	return nil, false
 }
 
+func (w *world) Trusts(lender logicalcluster.Name) bool { return lender == "globex" }
+
+func (w *world) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
+	return member.Workspace == logicalcluster.From(p) || w.Trusts(member.Workspace)
+}
+
 func (w *world) Unclear(schema.GroupResource, *unstructured.Unstructured) bool { return w.unclear }
 
 func (w *world) Decisions(p *tmcv1alpha1.Placement) []tmcv1alpha1.PlacementDecision {
