@@ -132,8 +132,13 @@ func (p *pass) planPlacement(certain bool) bool {
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
-		case !known, !p.c.config.Decisions.Registered(member), !p.c.config.Decisions.Accepts(chosen, member):
-			// A member that this workspace does not see any more, or another one of that name: what is there is found by its copies.
+		case !known || !p.c.config.Decisions.Registered(member):
+			// A member that this workspace does not see any more: what is there is found by its copies.
+		case !p.c.config.Decisions.Accepts(chosen, member):
+			// Another one of that name. Where the lender is, and so whether it is trusted, may not have been read yet.
+			if !p.loans || !p.c.config.Upstream.LoansKnown() {
+				return false
+			}
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
 		default:

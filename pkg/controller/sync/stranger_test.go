@@ -154,6 +154,33 @@ func TestSEC19NameOfAMemberIsTakenOver(t *testing.T) {
 	}
 }
 
+// Right after a start, or while a shard is read anew, it may not be known where a lender is, and so whether it is trusted.
+func TestTrustThatIsNotKnownYetMovesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lent := workspace.Key{Workspace: "globex", Name: "far"}
+	w.join(lent)
+	w.deployment(1, image("nginx"))
+	w.place("all", "east", "far")
+	w.settle()
+	for _, member := range []workspace.Key{east, lent} {
+		w.run(member, web)
+	}
+	w.wait(time.Second)
+	w.took()
+	w.distrusts, w.unlent = true, true
+	w.restart()
+	w.c.EnqueueAll()
+	w.wait(time.Hour)
+	wantDiff(t, "writes while it is not known", []string(nil), w.took())
+	w.unlent = false
+	w.c.EnqueueAll()
+	w.wait(time.Hour)
+	if w.copy(lent, web) != nil || w.copy(east, web) == nil {
+		t.Error("it is to leave a lender that is known not to be trusted, for there is another copy")
+	}
+}
+
 // The owner of a member that is being left makes there what looks like a copy of what was never there.
 func TestSEC19ForgedCopyOnAMemberThatIsBeingLeft(t *testing.T) {
 	t.Parallel()

@@ -72,6 +72,7 @@ type world struct {
 	uncertain  map[schema.GroupResource]bool
 	leaving    bool
 	unlent     bool // it is not known who lends what
+	distrusts  bool // no lender is known to be trusted
 	unclear    bool // it is not certain what Placements select
 	homeless   bool // the workspace has no namespace any more
 	follower   bool
@@ -477,7 +478,7 @@ func (w *world) PlacementOf(gr schema.GroupResource, object *unstructured.Unstru
 	return nil, false
 }
 
-func (w *world) Trusts(lender logicalcluster.Name) bool { return lender == "globex" }
+func (w *world) Trusts(lender logicalcluster.Name) bool { return lender == "globex" && !w.distrusts }
 
 func (w *world) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
 	return member.Workspace == logicalcluster.From(p) || w.Trusts(member.Workspace)
