@@ -368,7 +368,8 @@ func TestValidEndpoint(t *testing.T) {
 	}
 }
 
-func TestNewestWorkspaceHasThePath(t *testing.T) {
+// SEC-19: a workspace that says to be where another one is gets nothing by it.
+func TestSEC19FirstWorkspaceHasThePath(t *testing.T) {
 	t.Parallel()
 	f := newFakeKCP(t)
 	older, newer := binding("older"), binding("newer")
@@ -382,14 +383,14 @@ func TestNewestWorkspaceHasThePath(t *testing.T) {
 	f.endpoints("a")
 	s := start(t, f, nil)
 	eventually(t, "synced", s.HasSynced)
-	if name, _ := s.Name(logicalcluster.NewPath("root:same")); name != "newer" {
+	if name, _ := s.Name(logicalcluster.NewPath("root:same")); name != "older" {
 		t.Errorf("the path is workspace %q", name)
 	}
-	if all := s.Workspaces().All(); !all["older"].Empty() || all["newer"].String() != "root:same" {
+	if all := s.Workspaces().All(); !all["newer"].Empty() || all["older"].String() != "root:same" {
 		t.Errorf("got workspaces %v", all)
 	}
-	f.remove(at("a", bindings), newer)
-	eventually(t, "the path goes back", func() bool { name, _ := s.Name(logicalcluster.NewPath("root:same")); return name == "older" })
+	f.remove(at("a", bindings), older)
+	eventually(t, "the path goes on", func() bool { name, _ := s.Name(logicalcluster.NewPath("root:same")); return name == "newer" })
 }
 
 // A workspace that is not known may have a binding at an endpoint that has not been read.

@@ -17,7 +17,7 @@ import (
 )
 
 // Workspaces knows the workspaces with an active binding to the export, by name and by path. A path may be used
-// again after a deletion: it then means the workspace that bound last. It is safe for concurrent use.
+// again after a deletion: it then means the workspace that is bound. It is safe for concurrent use.
 type Workspaces struct {
 	exportName string
 	leaving    bool // whether a binding that is being deleted is active
@@ -105,18 +105,19 @@ func (w *Workspaces) Path(name logicalcluster.Name) (logicalcluster.Path, bool) 
 	return found.path, bound && !found.path.Empty()
 }
 
-// Name returns the name of the bound workspace at a path.
+// Name returns the name of the bound workspace at a path. Of several that say to be there the first to bind is: kcp lets
+// administrators of a workspace change what their LogicalCluster, and with it its bindings, says of the path.
 func (w *Workspaces) Name(path logicalcluster.Path) (logicalcluster.Name, bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	var newest logicalcluster.Name
+	var oldest logicalcluster.Name
 	var since metav1.Time
 	for name, at := range w.byPath[path] {
-		if newest == "" || since.Before(&at) || (since.Equal(&at) && name > newest) {
-			newest, since = name, at
+		if oldest == "" || at.Before(&since) || (since.Equal(&at) && name < oldest) {
+			oldest, since = name, at
 		}
 	}
-	return newest, newest != ""
+	return oldest, oldest != ""
 }
 
 // All returns the bound workspaces with their paths. Of several workspaces at one path only the one that Name returns

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/apiserver"
@@ -83,8 +84,10 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		OnDecision:    func(key workspace.Key) { w.sync.EnqueuePlacement(key); w.report.Enqueue(key) },
 		OnExplanation: func(key workspace.Key) { w.report.Enqueue(key) },
 		OnPromise:     func(member workspace.Key) { p.publisher.Enqueue(member) },
-		OnLending:     func(member workspace.Key, ws logicalcluster.Name) { w.sync.EnqueueNamespaces(member, ws) },
-		Clock:         p.config.Clock, Metrics: queues,
+		OnLending: func(member workspace.Key, workspaces sets.Set[logicalcluster.Name]) {
+			w.sync.EnqueueNamespaces(member, workspaces)
+		},
+		Clock: p.config.Clock, Metrics: queues,
 	})
 	w.sync = sync.New(sync.Config{
 		Upstream: up, Downstream: downstream{p.fleet}, Decisions: w.schedule, Leader: p.leader,
@@ -133,6 +136,7 @@ func (p *parts) connectPlacing() {
 		w.sync.Enqueue(gr, key)
 		w.schedule.EnqueueObject(key.Workspace, key.Namespace)
 	})
+	p.set.Workspaces().AddHandler(w.schedule.LenderChanged)
 	w.workloads.AddNamespaceHandler(func(key workspace.Key) { w.sync.EnqueueNamespace(key.Workspace, key.Name) })
 	w.workloads.AddWorkspaceHandler(func(ws logicalcluster.Name) { w.sync.EnqueueWorkspace(ws) })
 	w.workloads.AddResourceHandler(p.followCopies)

@@ -116,11 +116,11 @@ type Config struct {
 	// toleration of LenderTaint. None is trusted if it is nil.
 	TrustsLender func(lender logicalcluster.Name) bool
 	// OnDecision is told when the members of a Placement, or which objects it has, may differ; OnExplanation when what is
-	// said of it does; OnPromise when a member owes another amount; OnLending when a workspace sees a member, or sees it no
+	// said of it does; OnPromise when a member owes another amount; OnLending when workspaces see a member, or see it no
 	// more. They must not block.
 	OnDecision, OnExplanation func(placement workspace.Key)
 	OnPromise                 func(member workspace.Key)
-	OnLending                 func(member workspace.Key, ws logicalcluster.Name)
+	OnLending                 func(member workspace.Key, workspaces sets.Set[logicalcluster.Name])
 	// SettleInterval and PromiseGrace take their defaults if zero.
 	SettleInterval, PromiseGrace time.Duration
 	// Clock is the real clock if nil.
@@ -139,7 +139,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = clock.RealClock{}
 	}
 	if c.OnLending == nil {
-		c.OnLending = func(workspace.Key, logicalcluster.Name) {}
+		c.OnLending = func(workspace.Key, sets.Set[logicalcluster.Name]) {}
 	}
 	if c.TrustsLender == nil {
 		c.TrustsLender = func(logicalcluster.Name) bool { return false }

@@ -181,17 +181,31 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 // SetEntries takes over who sees a member, after that changed. Where it is not seen any more, or is seen now, what is
 // placed has to be looked at even if the decisions stay: objects may wait for a member that nobody knew by its name.
 func (c *Controller) SetEntries(registration workspace.Key) {
+	lent := sets.Set[logicalcluster.Name]{}
 	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
 		if moved.Len() == 0 {
 			c.enqueueViewers(ws, changedShape, registration)
 			continue
 		}
 		c.enqueueViewers(ws, changedPresence, registration)
-		c.config.OnLending(registration, ws)
+		lent.Insert(ws)
 		for _, key := range c.places.in(ws) {
 			if c.names(key, moved) {
 				c.config.OnDecision(key)
 			}
+		}
+	}
+	if lent.Len() > 0 {
+		c.config.OnLending(registration, lent)
+	}
+}
+
+// LenderChanged makes the controller look at the Placements that see members of a workspace, which may be trusted now, or
+// not any more.
+func (c *Controller) LenderChanged(lender logicalcluster.Name) {
+	for _, registration := range c.roster.registeredIn(lender) {
+		for _, ws := range c.roster.viewers(registration) {
+			c.enqueueViewers(ws, changedPresence, registration)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -151,7 +152,7 @@ func (c *Controller) unplacedReplicas(p *tmcv1alpha1.Placement, decisions []tmcv
 	if rs == nil || rs.Type != tmcv1alpha1.ReplicasDivided || len(rs.Weights) == 0 {
 		return ""
 	}
-	targets := c.targets(keyOf(p), decisions)
+	targets := c.targets(p, decisions)
 	for _, workload := range workloads {
 		if !placement.Divisible(workload.Resource) {
 			continue
@@ -203,7 +204,7 @@ func leaving(current []tmcv1alpha1.PlacementDecision, chosen []placement.Choice,
 func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected selection) time.Duration {
 	key := keyOf(p)
 	amounts := map[workspace.Key]corev1.ResourceList{}
-	targets := c.targets(key, after.stored.Decisions)
+	targets := c.targets(p, after.stored.Decisions)
 	for i, workload := range selected.workloads {
 		if workload.Replicas == 0 || len(workload.Requests) == 0 {
 			continue
@@ -238,14 +239,17 @@ func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected 
 }
 
 // targets are the active members of decisions, as replicas are divided among them.
-func (c *Controller) targets(key workspace.Key, decisions []tmcv1alpha1.PlacementDecision) []placement.Target {
+func (c *Controller) targets(p *tmcv1alpha1.Placement, decisions []tmcv1alpha1.PlacementDecision) []placement.Target {
 	out := make([]placement.Target, 0, len(decisions))
 	for _, decision := range decisions {
 		if decision.Phase == tmcv1alpha1.DecisionLeaving {
 			continue
 		}
 		target := placement.Target{Name: decision.ClusterName}
-		if member, found := c.roster.find(key.Workspace, decision.ClusterName); found {
+		if member, found := c.roster.find(logicalcluster.From(p), decision.ClusterName); found {
+			if !c.Accepts(p, member) {
+				continue // another one has that name by now
+			}
 			if registration, ok := c.config.Registrations.Find(member); ok {
 				target.Labels = registration.Labels
 			}
@@ -257,7 +261,7 @@ func (c *Controller) targets(key workspace.Key, decisions []tmcv1alpha1.Placemen
 
 // Divide says how many replicas of a workload each active member of a Placement runs.
 func (c *Controller) Divide(p *tmcv1alpha1.Placement, gr schema.GroupResource, name string, replicas int32) map[string]int32 {
-	return divide(p, c.targets(keyOf(p), c.Decisions(p)), gr, name, replicas)
+	return divide(p, c.targets(p, c.Decisions(p)), gr, name, replicas)
 }
 
 // divide shares the replicas of a workload of a Placement out among targets.

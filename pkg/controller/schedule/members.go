@@ -181,6 +181,19 @@ func (r *roster) viewers(registration workspace.Key) []logicalcluster.Name {
 	return out
 }
 
+// registeredIn returns the registrations of a workspace that anybody sees.
+func (r *roster) registeredIn(ws logicalcluster.Name) []workspace.Key {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var found []workspace.Key
+	for registration := range r.rows {
+		if registration.Workspace == ws {
+			found = append(found, registration)
+		}
+	}
+	return found
+}
+
 // namesIn returns the names by which a workspace sees a member.
 func (r *roster) namesIn(ws logicalcluster.Name, registration workspace.Key) sets.Set[string] {
 	r.mu.RLock()
@@ -247,8 +260,17 @@ func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own 
 	})
 }
 
-// Trusts reports whether the members of a workspace are used where they are lent to, without being asked for.
-func (c *Controller) Trusts(lender logicalcluster.Name) bool { return c.config.TrustsLender(lender) }
+// Concerns reports whether some Placement of a namespace may have a member, or was decided to, by the name that it has now.
+func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) bool {
+	names := c.roster.namesIn(ws, member)
+	for _, key := range c.places.at(ws, namespace) {
+		p, found := c.config.Placements.Find(key)
+		if found && (c.Accepts(p, member) || c.names(key, names)) {
+			return true
+		}
+	}
+	return c.config.TrustsLender(member.Workspace)
+}
 
 // Accepts reports whether a Placement may have a member at all: one of its own workspace, or one whose lender is trusted or
 // asked for. A decision names a member as the workspace does, and somebody else's may have taken that name.

@@ -82,20 +82,10 @@ func (p *pass) carryOut() {
 	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
 		p.ensure(member, p.wanted[member])
 	}
-	replaced := len(p.wanted) > 0 && !slices.ContainsFunc(p.rows, func(r Row) bool {
+	replaced := len(p.wanted) > 0 && !p.undecided && !slices.ContainsFunc(p.rows, func(r Row) bool {
 		return r.Object.Synced != metav1.ConditionTrue || r.Object.Health != tmcv1alpha1.HealthHealthy
 	})
-	for _, member := range slices.SortedFunc(maps.Keys(p.needed), workspace.Key.Compare) {
-		why := "the member is not chosen any more; the copy stays as long as another one there needs it"
-		if p.unclear && p.retired(member) {
-			p.remove(member, p.needed[member], true)
-			continue
-		}
-		if p.unclear {
-			why = "a Placement that may have selected the object has a selector that cannot be parsed; the copy stays until that is mended"
-		}
-		p.stay(member, p.needed[member], why)
-	}
+	p.keepNeeded()
 	for _, member := range slices.SortedFunc(maps.Keys(p.staying), workspace.Key.Compare) {
 		_, needed := p.needed[member]
 		switch {
@@ -113,6 +103,21 @@ func (p *pass) carryOut() {
 		if !p.concerns(member) {
 			delete(p.object.copies, member)
 		}
+	}
+}
+
+// keepNeeded keeps copies that are needed where they are.
+func (p *pass) keepNeeded() {
+	for _, member := range slices.SortedFunc(maps.Keys(p.needed), workspace.Key.Compare) {
+		why := "the member is not chosen any more; the copy stays as long as another one there needs it"
+		if p.unclear && p.retired(member) {
+			p.remove(member, p.needed[member], true)
+			continue
+		}
+		if p.unclear {
+			why = "a Placement that may have selected the object has a selector that cannot be parsed; the copy stays until that is mended"
+		}
+		p.stay(member, p.needed[member], why)
 	}
 }
 
@@ -178,7 +183,6 @@ func (p *pass) formerMembers() map[workspace.Key]struct{} {
 		switch {
 		case known && p.c.config.Decisions.Accepts(chosen, member):
 			found[member] = struct{}{}
-		case known: // another one has that name by now
 		case !p.loans:
 			p.blocked.Insert(decision.ClusterName) // it may have a copy, and who it is has not been read yet
 			p.away.Insert(decision.ClusterName)
@@ -291,10 +295,9 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 // there and looks like a copy is removed, for it may be one of a time before; but it may as well have been put there by the
 // member's owner, so it neither holds the object nor shows with it.
 func (p *pass) isStranger(member workspace.Key) bool {
-	state, decisions := p.object.copyOf(member), p.c.config.Decisions
-	accepted := member.Workspace == p.ws().Workspace || decisions.Trusts(member.Workspace) ||
-		(p.placement != nil && decisions.Accepts(p.placement, member))
-	if accepted && (member.Workspace == p.ws().Workspace || p.sees(member)) {
+	state := p.object.copyOf(member)
+	own := member.Workspace == p.ws().Workspace
+	if own || (p.sees(member) && p.c.config.Decisions.Concerns(p.ws().Workspace, p.ws().Namespace, member)) {
 		state.known = true
 	}
 	return !state.known && p.upstream != nil && p.loans

@@ -14,6 +14,7 @@ import (
 	"github.com/kcp-dev/logicalcluster/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/kcp-dev/tmc/pkg/controller/engine"
 	"github.com/kcp-dev/tmc/pkg/transform"
@@ -119,6 +120,7 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	if gone {
 		c.engine.Add(namespaceKey(key.Object))
+		c.enqueueServing(key, c.states.ownersOf(key))
 	}
 }
 
@@ -148,11 +150,13 @@ func (c *Controller) EnqueueMember(member workspace.Key) {
 	}
 }
 
-// EnqueueNamespaces makes the controller look at the namespaces of a workspace on a member that it sees no more, or does
-// now.
-func (c *Controller) EnqueueNamespaces(member workspace.Key, ws logicalcluster.Name) {
+// EnqueueNamespaces makes the controller look at the namespaces on a member of workspaces that see it no more, or do now.
+func (c *Controller) EnqueueNamespaces(member workspace.Key, workspaces sets.Set[logicalcluster.Name]) {
+	if c.states.countOn(member) == 0 {
+		return
+	}
 	for key := range c.states.copiesOn(member) {
-		if key.Resource == namespaces().GroupResource() && key.Object.Workspace == ws {
+		if key.Resource == namespaces().GroupResource() && workspaces.Has(key.Object.Workspace) {
 			c.engine.Add(key)
 		}
 	}

@@ -83,7 +83,7 @@ func (p *pass) letGo(ctx context.Context) error {
 // isHeldNeedlessly reports whether the object has our finalizer, and no member is to have a copy.
 func (p *pass) isHeldNeedlessly() bool {
 	marked := slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
-	return marked && (p.deleting || p.stopped || (len(p.wanted) == 0 && !p.holds(p.staying) && !p.holds(p.needed)))
+	return marked && (p.deleting || p.stopped || (len(p.wanted) == 0 && len(p.staying) == 0 && !p.holds(p.needed)))
 }
 
 // givesUp reports whether a deletion waits no longer for members that cannot be reached.

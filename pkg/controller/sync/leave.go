@@ -29,13 +29,13 @@ func (p *pass) serves(member workspace.Key) bool {
 func isWorkload(key Key) bool { return transform.Class(key.Resource) == transform.ClassWorkload }
 
 // enqueueServing makes the controller look at what may have waited for a workload to leave a member, or a Placement.
-func (p *pass) enqueueServing(former []workspace.Key) {
-	if !isWorkload(p.key) {
+func (c *Controller) enqueueServing(workload Key, former []workspace.Key) {
+	if !isWorkload(workload) {
 		return
 	}
 	for _, owner := range former {
-		for _, waiting := range p.c.states.servesNothing(owner) {
-			p.c.engine.Add(waiting)
+		for _, waiting := range c.states.servesNothing(owner) {
+			c.engine.Add(waiting)
 		}
 	}
 }

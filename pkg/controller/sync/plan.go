@@ -34,6 +34,8 @@ type pass struct {
 	placement *tmcv1alpha1.Placement
 	owner     workspace.Key // that Placement's key
 	suspended bool
+	// undecided says that the decision is about to be another one.
+	undecided bool
 	// unclear says that a Placement may have the object, but says so in a way that cannot be understood any more.
 	unclear bool
 	// loans says that it was known who sees which member before anything was looked up.
@@ -134,13 +136,12 @@ func (p *pass) planPlacement(certain bool) bool {
 		switch {
 		case !known || !p.c.config.Decisions.Registered(member):
 			// A member that this workspace does not see any more: what is there is found by its copies.
-		case !p.c.config.Decisions.Accepts(chosen, member):
-			// Another one of that name. Where the lender is, and so whether it is trusted, may not have been read yet.
-			if !p.loans || !p.c.config.Upstream.LoansKnown() {
-				return false
-			}
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
+		case !p.c.config.Decisions.Accepts(chosen, member):
+			// Another one of that name, or one whose lender is not trusted or asked for any more, or not known to be yet. Until
+			// another decision is written, what is there counts as not replaced.
+			p.undecided = true
 		default:
 			share := shares[decision.ClusterName]
 			if placeless {

@@ -160,7 +160,8 @@ func TestTrustThatIsNotKnownYetMovesNothing(t *testing.T) {
 	w := newWorld(t)
 	lent := workspace.Key{Workspace: "globex", Name: "far"}
 	w.join(lent)
-	w.deployment(1, image("nginx"))
+	w.settings("b")
+	w.deployment(1, withSettings(image("nginx")))
 	w.place("all", "east", "far")
 	w.settle()
 	for _, member := range []workspace.Key{east, lent} {
@@ -170,15 +171,41 @@ func TestTrustThatIsNotKnownYetMovesNothing(t *testing.T) {
 	w.took()
 	w.distrusts, w.unlent = true, true
 	w.restart()
+	w.show()
+	w.reconcile(settings) // before what needs it
+	w.work()
 	w.c.EnqueueAll()
 	w.wait(time.Hour)
 	wantDiff(t, "writes while it is not known", []string(nil), w.took())
-	w.unlent = false
+	w.unlent = false // and known not to be trusted
 	w.c.EnqueueAll()
 	w.wait(time.Hour)
-	if w.copy(lent, web) != nil || w.copy(east, web) == nil {
-		t.Error("it is to leave a lender that is known not to be trusted, for there is another copy")
+	wantDiff(t, "writes before another decision", []string(nil), w.took())
+	if !marked(w.objects[web]) || w.objects[web].Object["status"] == nil {
+		t.Error("the object was let go")
 	}
+	w.place("all", "east", "(far)")
+	w.wait(time.Hour)
+	if w.copy(lent, web) != nil || w.copy(east, web) == nil {
+		t.Error("it is to leave the member for the other one")
+	}
+}
+
+// After a start nothing is known of what workloads on lent members need, which may be looked at before they are.
+func TestRestartKeepsWhatIsNeededOnLentMembers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.settings("b")
+	w.join(workspace.Key{Workspace: "globex", Name: "far"})
+	w.deployment(1, withSettings(image("nginx")))
+	w.place("all", "far")
+	w.settle()
+	w.restart()
+	w.show()
+	w.took()
+	w.reconcile(settings)
+	w.work()
+	wantDiff(t, "writes", []string(nil), w.took())
 }
 
 // The owner of a member that is being left makes there what looks like a copy of what was never there.

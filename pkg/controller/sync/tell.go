@@ -89,7 +89,7 @@ func (p *pass) publish() {
 		p.c.engine.Add(namespaceKey(p.ws()))
 	}
 	if vacated || slices.ContainsFunc(former, func(before workspace.Key) bool { return before != owner }) {
-		p.enqueueServing(former)
+		p.c.enqueueServing(p.key, former)
 	}
 	if p.upstream == nil {
 		p.c.states.overlook(p.key)

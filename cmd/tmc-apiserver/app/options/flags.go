@@ -87,7 +87,7 @@ func (o *Options) addSyncFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Sync.DetachAfter, "detach-after", o.Sync.DetachAfter,
 		"How long the deletion of an object, or of a ClusterRegistration, waits for a member that cannot be reached; that of a ClusterRegistration whose member answers, ten times as long. What is left on a member is removed when it returns or is registered again.")
 	fs.StringSliceVar(&o.Sync.TrustedLenders, "trusted-lenders", o.Sync.TrustedLenders,
-		"Workspaces whose members are used by every Placement of the workspaces that they lend them to: paths such as root:platform, root:platform:* for all below it, logical clusters, or * for all. Members of other lenders have the taint "+tmcv1alpha1.LenderTaint+"=<logical cluster of the lender>:NoExecute there, which a Placement may tolerate.")
+		"Workspaces whose members are used by every Placement of the workspaces that they lend them to: logical clusters, paths such as root:platform, or * for all. Members of other lenders have the taint "+tmcv1alpha1.LenderTaint+"=<logical cluster of the lender>:NoExecute there, which a Placement may tolerate.")
 	fs.StringVar(&o.Sync.PodSecurity, "pod-security-level", o.Sync.PodSecurity,
 		"Pod Security level that members are told to enforce in the namespaces of workspaces: privileged, baseline or restricted.")
 }

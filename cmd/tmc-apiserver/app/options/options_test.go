@@ -88,7 +88,7 @@ func TestValidate(t *testing.T) {
 		"flags of kcp-operator": {args: f.operator()},
 		"everything": {args: f.operator("--shard-user-names=kcp-shard-root,kcp-shard-shard-1",
 			"--side-door-requestheader-client-ca-file="+f.ca, "--side-door-requestheader-allowed-names=side", "--side-door-requestheader-username-headers=X-Sd-User",
-			"--allowed-member-cidrs=127.0.0.0/8,::1/128", "--workload-export-name=workloads", "--detach-after=1s", "--trusted-lenders=root:platform:*,root:a,2abc", "--pod-security-level=restricted", "--leader-elect=false", "--logging-format=json", "--shutdown-delay-duration=5s")},
+			"--allowed-member-cidrs=127.0.0.0/8,::1/128", "--workload-export-name=workloads", "--detach-after=1s", "--trusted-lenders=root:a,2abc", "--pod-security-level=restricted", "--leader-elect=false", "--logging-format=json", "--shutdown-delay-duration=5s")},
 		"nothing": {want: []string{"--kubeconfig is required", "--tls-cert-file and --tls-private-key-file are required", "--requestheader-client-ca-file or --side-door"}},
 		"everything wrong at once": {
 			args: []string{
