@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/kcp-dev/logicalcluster/v3"
 )
@@ -22,7 +23,8 @@ const everyLender = "*"
 // Trust reports whether a workspace is one of them. Its path is empty if it is not known.
 func (l Lenders) Trust(ws logicalcluster.Name, path string) bool {
 	return slices.ContainsFunc(l, func(lender string) bool {
-		return lender == everyLender || lender == ws.String() || (path != "" && lender == path)
+		// Without a colon it is a logical cluster, and not what somebody says that his path is.
+		return lender == everyLender || lender == ws.String() || (strings.Contains(lender, ":") && lender == path)
 	})
 }
 

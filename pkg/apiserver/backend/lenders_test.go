@@ -24,6 +24,8 @@ func TestLendersTrust(t *testing.T) {
 		{Lenders{"root:other", "abc"}, "abc", "", true},
 		{Lenders{"root:platform"}, "abc", "", false},
 		{Lenders{""}, "abc", "", false},
+		{Lenders{"abc"}, "mallory", "abc", false},
+		{Lenders{"root"}, "mallory", "root", false},
 		{Lenders{"*"}, "abc", "", true},
 	} {
 		if got := tc.lenders.Trust(logicalcluster.Name(tc.ws), tc.path); got != tc.want {

@@ -32,6 +32,9 @@ const (
 type Placements interface {
 	Find(key workspace.Key) (*tmcv1alpha1.Placement, bool)
 	List() []*tmcv1alpha1.Placement
+	// InNamespace returns those of a namespace, for whoever concludes from there being none: what is told to handlers
+	// comes a moment later.
+	InNamespace(ws logicalcluster.Name, namespace string) []*tmcv1alpha1.Placement
 }
 
 // Registrations are those of bound workspaces.

@@ -40,6 +40,8 @@ type Controller struct {
 	mu      sync.RWMutex
 	decided map[workspace.Key]*decided
 	shown   map[workspace.Key]shown
+	// trusted are the lenders that are known to be.
+	trusted map[logicalcluster.Name]bool
 }
 
 // shown is what others than the Placement itself depend on, as it was seen last. What its status says besides is nobody
@@ -104,7 +106,7 @@ func (d *decided) missed(last *decided) bool {
 func New(config Config) *Controller {
 	c := &Controller{
 		config: config.withDefaults(), roster: newRoster(), places: newByPlace(), ledger: newLedger(),
-		decided: map[workspace.Key]*decided{}, shown: map[workspace.Key]shown{},
+		decided: map[workspace.Key]*decided{}, shown: map[workspace.Key]shown{}, trusted: map[logicalcluster.Name]bool{},
 	}
 	c.engine = engine.New(engine.Config[workspace.Key]{
 		// Decisions are made one after the other, but are written together: no Placement waits for another's write.
@@ -200,12 +202,30 @@ func (c *Controller) SetEntries(registration workspace.Key) {
 	}
 }
 
-// LenderChanged makes the controller look at the Placements that see members of a workspace, which may be trusted now, or
-// not any more.
+// LenderChanged makes the controller look at the Placements that see members of a workspace, if that is trusted now, or not
+// any more. What is placed there has to be looked at even if the decisions stay.
 func (c *Controller) LenderChanged(lender logicalcluster.Name) {
+	trusted := c.config.TrustsLender(lender)
+	c.mu.Lock()
+	before := c.trusted[lender]
+	if trusted {
+		c.trusted[lender] = true
+	} else {
+		delete(c.trusted, lender)
+	}
+	c.mu.Unlock()
+	if before == trusted {
+		return
+	}
 	for _, registration := range c.roster.registeredIn(lender) {
 		for _, ws := range c.roster.viewers(registration) {
 			c.enqueueViewers(ws, changedPresence, registration)
+			names := c.roster.namesIn(ws, registration)
+			for _, key := range c.places.in(ws) {
+				if c.names(key, names) {
+					c.config.OnDecision(key)
+				}
+			}
 		}
 	}
 }

@@ -212,7 +212,7 @@ func (c *Controller) promise(p *tmcv1alpha1.Placement, after *decided, selected 
 		shares := divide(p, targets, workload.Resource, workload.Name, workload.Replicas)
 		for _, target := range targets {
 			member, found := c.roster.find(key.Workspace, target.Name)
-			if !found {
+			if !found || !c.Accepts(p, member) {
 				continue
 			}
 			made, _ := c.config.Copies.Replicas(member, workload.Resource, selected.keys[i])
@@ -247,10 +247,8 @@ func (c *Controller) targets(p *tmcv1alpha1.Placement, decisions []tmcv1alpha1.P
 		}
 		target := placement.Target{Name: decision.ClusterName}
 		if member, found := c.roster.find(logicalcluster.From(p), decision.ClusterName); found {
-			if !c.Accepts(p, member) {
-				continue // another one has that name by now
-			}
-			if registration, ok := c.config.Registrations.Find(member); ok {
+			// Where another one has that name by now, its labels say nothing. Shares stay until there is another decision.
+			if registration, ok := c.config.Registrations.Find(member); ok && c.Accepts(p, member) {
 				target.Labels = registration.Labels
 			}
 		}

@@ -5,6 +5,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,4 +89,23 @@ func TestBusyMembersScoreLess(t *testing.T) {
 	all := w.place("all", selecting("web"))
 	w.settle()
 	wantDiff(t, "chosen", "idle", w.chosen(all))
+}
+
+// A lender that is known to be trusted, or not any more, concerns those who see its members, once.
+func TestTrustConcernsTheBorrowers(t *testing.T) {
+	t.Parallel()
+	w := stepped(t)
+	trusts := false
+	w.c.config.TrustsLender = func(logicalcluster.Name) bool { return trusts }
+	w.join("east", "4")
+	w.lendFrom("platform")
+	w.deploy("web", 2, "1")
+	all := w.place("all", selecting("web"))
+	w.settle()
+	wantDiff(t, "chosen", "east", w.chosen(all))
+	for _, step := range []struct{ trusted, concerns bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
+		trusts = step.trusted
+		w.c.LenderChanged("platform")
+		wantDiff(t, "looked at", step.concerns, slices.Contains(w.queued(), "all"))
+	}
 }

@@ -260,16 +260,20 @@ func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own 
 	})
 }
 
-// Concerns reports whether some Placement of a namespace may have a member, or was decided to, by the name that it has now.
-func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) bool {
-	names := c.roster.namesIn(ws, member)
-	for _, key := range c.places.at(ws, namespace) {
-		p, found := c.config.Placements.Find(key)
-		if found && (c.Accepts(p, member) || c.names(key, names)) {
-			return true
-		}
+// Concerns reports whether some Placement of a namespace may have a member, and whether one was decided to have one of the
+// name that it has now.
+func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) (accepted, named bool) {
+	if c.config.TrustsLender(member.Workspace) {
+		return true, true
 	}
-	return c.config.TrustsLender(member.Workspace)
+	names := c.roster.namesIn(ws, member)
+	for _, p := range c.config.Placements.InNamespace(ws, namespace) {
+		if c.Accepts(p, member) {
+			return true, true
+		}
+		named = named || c.names(keyOf(p), names)
+	}
+	return false, named
 }
 
 // Accepts reports whether a Placement may have a member at all: one of its own workspace, or one whose lender is trusted or

@@ -106,8 +106,8 @@ func (c contender) mayHave(gr schema.GroupResource, object *unstructured.Unstruc
 // contenders returns the Placements of a namespace that are not being deleted, those that go first before others.
 func (c *Controller) contenders(ws logicalcluster.Name, namespace string) []contender {
 	var all []contender
-	for _, key := range c.places.at(ws, namespace) {
-		if found, ok := c.config.Placements.Find(key); ok && found.DeletionTimestamp == nil {
+	for _, found := range c.config.Placements.InNamespace(ws, namespace) {
+		if found.DeletionTimestamp == nil {
 			all = append(all, newContender(found))
 		}
 	}

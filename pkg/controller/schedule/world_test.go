@@ -357,6 +357,18 @@ func (p placements) List() []*tmcv1alpha1.Placement {
 	return slices.Collect(maps.Values(p.placements))
 }
 
+func (p placements) InNamespace(ws logicalcluster.Name, namespace string) []*tmcv1alpha1.Placement {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []*tmcv1alpha1.Placement
+	for at, placement := range p.placements {
+		if at.Workspace == ws && at.Namespace == namespace {
+			found = append(found, placement)
+		}
+	}
+	return found
+}
+
 type registrations struct{ *world }
 
 func (r registrations) Find(at workspace.Key) (*tmcv1alpha1.ClusterRegistration, bool) {

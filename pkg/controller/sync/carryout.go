@@ -296,11 +296,26 @@ func (p *pass) remove(member workspace.Key, name string, leaving bool) {
 // member's owner, so it neither holds the object nor shows with it.
 func (p *pass) isStranger(member workspace.Key) bool {
 	state := p.object.copyOf(member)
-	own := member.Workspace == p.ws().Workspace
-	if own || (p.sees(member) && p.c.config.Decisions.Concerns(p.ws().Workspace, p.ws().Namespace, member)) {
-		state.known = true
+	if !state.known {
+		state.known = member.Workspace == p.ws().Workspace || (p.sees(member) && p.mayHaveGiven(member))
 	}
 	return !state.known && p.upstream != nil && p.loans
+}
+
+// mayHaveGiven reports whether a member may have been given the object before this process began: by a Placement that may
+// have it, or by a decision that names it. A name may be somebody else's by now, who does not know the UID of an object
+// that he was never given.
+func (p *pass) mayHaveGiven(member workspace.Key) bool {
+	accepted, named := p.c.config.Decisions.Concerns(p.ws().Workspace, p.ws().Namespace, member)
+	if accepted || !named || p.upstream == nil {
+		return accepted
+	}
+	live, there := p.c.config.Downstream.Copy(member, p.at())
+	if !there {
+		return false
+	}
+	origin, _ := transform.OriginOf(live)
+	return origin.UID == p.upstream.GetUID()
 }
 
 // holds reports whether one of some members that keep their copies is one that the object may have.

@@ -114,9 +114,10 @@ type Decisions interface {
 	// Member returns the registration behind a name that a workspace sees, Members all of them.
 	Member(ws logicalcluster.Name, name string) (workspace.Key, bool)
 	Members(ws logicalcluster.Name) map[string]workspace.Key
-	// Accepts says that a Placement may have a member, Concerns that some Placement of a namespace may, or was decided to.
+	// Accepts says that a Placement may have a member, Concerns that some Placement of a namespace may (accepted), or was
+	// decided to have one of that name (named).
 	Accepts(placement *tmcv1alpha1.Placement, member workspace.Key) bool
-	Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) bool
+	Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) (accepted, named bool)
 	// Registered says that a member has a registration. What is on one that has none is out of reach.
 	Registered(member workspace.Key) bool
 	// Held says that a member's registration cannot go without its copies.

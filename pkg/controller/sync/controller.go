@@ -120,7 +120,9 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	if gone {
 		c.engine.Add(namespaceKey(key.Object))
-		c.enqueueServing(key, c.states.ownersOf(key))
+		if !c.states.shown(key, member) { // otherwise its row tells
+			c.enqueueServing(key, c.states.ownersOf(key))
+		}
 	}
 }
 

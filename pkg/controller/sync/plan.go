@@ -136,12 +136,17 @@ func (p *pass) planPlacement(certain bool) bool {
 		switch {
 		case !known || !p.c.config.Decisions.Registered(member):
 			// A member that this workspace does not see any more: what is there is found by its copies.
+		case decision.Phase == tmcv1alpha1.DecisionLeaving && !p.c.config.Decisions.Accepts(chosen, member) && p.isStranger(member):
+			// Another one of that name, which was given nothing.
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:
 			p.staying[member] = decision.ClusterName
 		case !p.c.config.Decisions.Accepts(chosen, member):
 			// Another one of that name, or one whose lender is not trusted or asked for any more, or not known to be yet. Until
 			// another decision is written, what is there counts as not replaced.
 			p.undecided = true
+			if p.isBlind(member) {
+				p.staying[member] = decision.ClusterName
+			}
 		default:
 			share := shares[decision.ClusterName]
 			if placeless {

@@ -152,6 +152,19 @@ func TestSEC19NameOfAMemberIsTakenOver(t *testing.T) {
 	for at := range w.members[thief].truth {
 		t.Errorf("the other member was given %v", at)
 	}
+	// What he makes there, and does not let go, holds nothing.
+	w.members[thief].refuse = func(string, Location) error { return &CallProblem{Reason: tmcv1alpha1.ReasonMemberDenied} }
+	for _, phase := range []string{"far", "(far)"} {
+		w.place("all", phase)
+		w.forge(thief, web)
+		w.wait(time.Minute)
+		wantDiff(t, "rows", []string(nil), w.rows(web))
+	}
+	w.remove(web)
+	w.wait(time.Second)
+	if w.objects[web] != nil {
+		t.Error("the object is held")
+	}
 }
 
 // Right after a start, or while a shard is read anew, it may not be known where a lender is, and so whether it is trusted.

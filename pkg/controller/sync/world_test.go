@@ -482,10 +482,12 @@ func (w *world) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
 	return member.Workspace == logicalcluster.From(p) || (member.Workspace == "globex" && !w.distrusts)
 }
 
-func (w *world) Concerns(_ logicalcluster.Name, _ string, member workspace.Key) bool {
-	return slices.ContainsFunc(w.placements, func(p *tmcv1alpha1.Placement) bool {
-		return w.Accepts(p, member) || slices.ContainsFunc(p.Status.Decisions, func(d tmcv1alpha1.PlacementDecision) bool { return w.names[d.ClusterName] == member })
-	})
+func (w *world) Concerns(_ logicalcluster.Name, _ string, member workspace.Key) (accepted, named bool) {
+	for _, p := range w.placements {
+		accepted = accepted || w.Accepts(p, member)
+		named = named || slices.ContainsFunc(p.Status.Decisions, func(d tmcv1alpha1.PlacementDecision) bool { return w.names[d.ClusterName] == member })
+	}
+	return accepted, named
 }
 
 func (w *world) Unclear(schema.GroupResource, *unstructured.Unstructured) bool { return w.unclear }
