@@ -40,7 +40,7 @@ type Controller struct {
 	mu      sync.RWMutex
 	decided map[workspace.Key]*decided
 	shown   map[workspace.Key]shown
-	// trusted are the lenders that are known to be.
+	// trusted are the lenders that are known to be. It is noted as Placements are.
 	trusted map[logicalcluster.Name]bool
 }
 
@@ -205,16 +205,7 @@ func (c *Controller) SetEntries(registration workspace.Key) {
 // LenderChanged makes the controller look at the Placements that see members of a workspace, if that is trusted now, or not
 // any more. What is placed there has to be looked at even if the decisions stay.
 func (c *Controller) LenderChanged(lender logicalcluster.Name) {
-	trusted := c.config.TrustsLender(lender)
-	c.mu.Lock()
-	before := c.trusted[lender]
-	if trusted {
-		c.trusted[lender] = true
-	} else {
-		delete(c.trusted, lender)
-	}
-	c.mu.Unlock()
-	if before == trusted {
+	if !c.trustChanged(lender) {
 		return
 	}
 	for _, registration := range c.roster.registeredIn(lender) {
@@ -228,6 +219,19 @@ func (c *Controller) LenderChanged(lender logicalcluster.Name) {
 			}
 		}
 	}
+}
+
+// trustChanged notes whether a lender is trusted, and reports whether that differs.
+func (c *Controller) trustChanged(lender logicalcluster.Name) bool {
+	c.noting.Lock() // what is asked first must be noted first
+	defer c.noting.Unlock()
+	trusted, before := c.config.TrustsLender(lender), c.trusted[lender]
+	if trusted {
+		c.trusted[lender] = true
+	} else {
+		delete(c.trusted, lender)
+	}
+	return trusted != before
 }
 
 // ignores reports whether a Placement lists the members that it may have, has none of some others, and says of them only

@@ -302,6 +302,12 @@ func (p *pass) isStranger(member workspace.Key) bool {
 	return !state.known && p.upstream != nil && p.loans
 }
 
+// isNamed reports whether a member has the name of a decision. What is there may be needed there, whosever it is.
+func (p *pass) isNamed(member workspace.Key) bool {
+	_, named := p.c.config.Decisions.Concerns(p.ws().Workspace, p.ws().Namespace, member)
+	return named && p.sees(member)
+}
+
 // mayHaveGiven reports whether a member may have been given the object before this process began: by a Placement that may
 // have it, or by a decision that names it. A name may be somebody else's by now, who does not know the UID of an object
 // that he was never given.

@@ -65,7 +65,7 @@ func (p *pass) beside(gr schema.GroupResource, object *unstructured.Unstructured
 // hasOthers reports whether members have copies that are not wanted.
 func (p *pass) hasOthers() bool {
 	for _, member := range p.c.states.membersWith(p.key) {
-		if _, wants := p.wanted[member]; !wants && !p.isStranger(member) {
+		if _, wants := p.wanted[member]; !wants && (p.isNamed(member) || !p.isStranger(member)) {
 			return true
 		}
 	}

@@ -135,7 +135,9 @@ func (p *pass) planPlacement(certain bool) bool {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		switch {
 		case !known || !p.c.config.Decisions.Registered(member):
-			// A member that this workspace does not see any more: what is there is found by its copies.
+			// A member that this workspace does not see any more: what is there is found by its copies. One that is merely not
+			// known to be lent counts as not replaced.
+			p.undecided = p.undecided || (!p.loans && decision.Phase != tmcv1alpha1.DecisionLeaving)
 		case decision.Phase == tmcv1alpha1.DecisionLeaving && !p.c.config.Decisions.Accepts(chosen, member) && p.isStranger(member):
 			// Another one of that name, which was given nothing.
 		case decision.Phase == tmcv1alpha1.DecisionLeaving:

@@ -221,6 +221,30 @@ func TestRestartKeepsWhatIsNeededOnLentMembers(t *testing.T) {
 	wantDiff(t, "writes", []string(nil), w.took())
 }
 
+// A chosen member of which it is not known who lends it has not replaced another one.
+func TestMemberThatIsNotKnownToBeLentReplacesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(1, image("nginx"))
+	w.place("all", "west")
+	w.settle()
+	w.run(west, web)
+	w.place("all", "east", "far", "(west)")
+	w.unlent = true
+	w.settle()
+	w.run(east, web)
+	w.wait(time.Hour)
+	if w.copy(west, web) == nil {
+		t.Fatal("the former copy is gone")
+	}
+	w.unlent = false
+	w.c.EnqueueAll()
+	w.wait(time.Hour)
+	if w.copy(west, web) != nil {
+		t.Error("the former copy stays")
+	}
+}
+
 // The owner of a member that is being left makes there what looks like a copy of what was never there.
 func TestSEC19ForgedCopyOnAMemberThatIsBeingLeft(t *testing.T) {
 	t.Parallel()
