@@ -133,15 +133,15 @@ func (p *pass) planPlacement(certain bool) bool {
 	shares, placeless := p.shares()
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
-		switch {
-		case !known || !p.c.config.Decisions.Registered(member):
+		known = known && p.c.config.Decisions.Registered(member)
+		switch leaving := decision.Phase == tmcv1alpha1.DecisionLeaving; {
+		case leaving && known:
+			p.planLeaving(member, decision.ClusterName)
+		case leaving:
+		case !known:
 			// A member that this workspace does not see any more: what is there is found by its copies. One that is merely not
 			// known to be lent counts as not replaced.
-			p.undecided = p.undecided || (!p.loans && decision.Phase != tmcv1alpha1.DecisionLeaving)
-		case decision.Phase == tmcv1alpha1.DecisionLeaving && !p.c.config.Decisions.Accepts(chosen, member) && p.isStranger(member):
-			// Another one of that name, which was given nothing.
-		case decision.Phase == tmcv1alpha1.DecisionLeaving:
-			p.staying[member] = decision.ClusterName
+			p.undecided = p.undecided || !p.loans
 		case !p.c.config.Decisions.Accepts(chosen, member):
 			// Another one of that name, or one whose lender is not trusted or asked for any more, or not known to be yet. Until
 			// another decision is written, what is there counts as not replaced.
@@ -158,6 +158,13 @@ func (p *pass) planPlacement(certain bool) bool {
 		}
 	}
 	return true
+}
+
+// planLeaving keeps what a member has that is to be left. Another one may have its name, which was given nothing.
+func (p *pass) planLeaving(member workspace.Key, name string) {
+	if p.c.config.Decisions.Accepts(p.placement, member) || !p.isStranger(member) {
+		p.staying[member] = name
+	}
 }
 
 // shares are the replicas of each member, for kinds whose replicas can be divided. It also returns whether none of them
