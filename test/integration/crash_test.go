@@ -273,6 +273,7 @@ func (s *crashScript) cleanUp(ctx context.Context) error {
 	return errors.Join(
 		gone(up.AppsV1().Deployments(s.namespace).Delete(ctx, "web", remove)), gone(up.CoreV1().Services(s.namespace).Delete(ctx, "web", remove)),
 		gone(up.CoreV1().ConfigMaps(s.namespace).Delete(ctx, "settings", remove)),
+		gone(up.CoreV1().Namespaces().Delete(ctx, s.namespace, remove)), // those on members stay as long as it does
 	)
 }
 
