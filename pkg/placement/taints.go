@@ -12,19 +12,15 @@ import (
 // untolerated returns the first taint with the effect that no toleration matches.
 func untolerated(taints []tmcv1alpha1.Taint, effect corev1.TaintEffect, tolerations []tmcv1alpha1.Toleration) *tmcv1alpha1.Taint {
 	for i := range taints {
-		if taints[i].Effect == effect && !tolerated(&taints[i], tolerations) {
+		if taints[i].Effect == effect && !Tolerated(&taints[i], tolerations) {
 			return &taints[i]
 		}
 	}
 	return nil
 }
 
-// Tolerates says whether one of some tolerations matches a taint.
-func Tolerates(tolerations []tmcv1alpha1.Toleration, taint *tmcv1alpha1.Taint) bool {
-	return tolerated(taint, tolerations)
-}
-
-func tolerated(taint *tmcv1alpha1.Taint, tolerations []tmcv1alpha1.Toleration) bool {
+// Tolerated says whether one of some tolerations matches a taint.
+func Tolerated(taint *tmcv1alpha1.Taint, tolerations []tmcv1alpha1.Toleration) bool {
 	for i := range tolerations {
 		t := &tolerations[i]
 		if t.Effect != "" && t.Effect != taint.Effect {

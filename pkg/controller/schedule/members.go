@@ -280,7 +280,7 @@ func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member w
 // asked for. A decision names a member as the workspace does, and somebody else's may have taken that name.
 func (c *Controller) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
 	for _, taint := range c.taintsOf(member, logicalcluster.From(p), nil) {
-		if !placement.Tolerates(p.Spec.Tolerations, &taint) {
+		if !placement.Tolerated(&taint, p.Spec.Tolerations) {
 			return false
 		}
 	}

@@ -120,7 +120,7 @@ func (c *Controller) EnqueueCopy(member workspace.Key, gvr schema.GroupVersionRe
 	}
 	if gone {
 		c.engine.Add(namespaceKey(key.Object))
-		if !c.states.shown(key, member) { // otherwise its row tells
+		if c.states.shownBy(key, member) == (workspace.Key{}) { // otherwise its row tells
 			c.enqueueServing(key, c.states.ownersOf(key))
 		}
 	}

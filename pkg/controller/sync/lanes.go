@@ -102,38 +102,28 @@ func (l *lanes) submit(member workspace.Key, key Key, t task) {
 
 // cancel takes back a task that waits. One that is being done ends as it will.
 func (l *lanes) cancel(member workspace.Key, key Key) {
-	at, found := l.find(member)
-	if !found {
-		return
-	}
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	delete(at.waiting, key)
+	l.takeBack(member, key, func(task) bool { return true })
 }
 
 // keep takes back a deletion that waits.
 func (l *lanes) keep(member workspace.Key, key Key) {
-	at, found := l.find(member)
-	if !found {
-		return
-	}
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	if t, waits := at.waiting[key]; waits && t.desired == nil {
-		delete(at.waiting, key)
-	}
+	l.takeBack(member, key, func(t task) bool { return t.desired == nil })
 }
 
 // withdraw takes back a task that waits, unless it is to write what has this hash: what was to be done before, a deletion
 // above all, is not wanted any more.
 func (l *lanes) withdraw(member workspace.Key, key Key, hash string) {
+	l.takeBack(member, key, func(t task) bool { return t.hash != hash })
+}
+
+func (l *lanes) takeBack(member workspace.Key, key Key, unwanted func(task) bool) {
 	at, found := l.find(member)
 	if !found {
 		return
 	}
 	at.mu.Lock()
 	defer at.mu.Unlock()
-	if at.waiting[key].hash != hash {
+	if t, waits := at.waiting[key]; waits && unwanted(t) {
 		delete(at.waiting, key)
 	}
 }

@@ -4,8 +4,6 @@
 package sync
 
 import (
-	"slices"
-
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -47,13 +45,6 @@ func (s *states) ownersOf(key Key) []workspace.Key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return ownersOf(s.placedBy[key], s.rows[key])
-}
-
-// shown reports whether the copy on a member has a row.
-func (s *states) shown(key Key, member workspace.Key) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.ContainsFunc(s.rows[key], func(row Row) bool { return row.Member == member })
 }
 
 // hasWorkload reports whether a member has a copy of a workload of a Placement.

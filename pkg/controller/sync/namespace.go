@@ -99,25 +99,12 @@ func (c *Controller) namespaceStays(key Key, member workspace.Key) (stays bool, 
 // returns when to look again.
 func (c *Controller) mirrors(key Key, member workspace.Key) (stays bool, after time.Duration) {
 	ws, up := key.Object.Workspace, c.config.Upstream
-	state := c.states.object(key).copyOf(member)
 	exists, terminating, _ := up.Namespace(ws, key.Object.Name)
 	if _, retiring := c.config.Decisions.RetiringSince(member); !exists || terminating || retiring || up.Leaving(ws) {
 		return false, 0
 	}
-	if member.Workspace == ws || c.sees(ws, member) {
-		state.unseenSince = time.Time{}
-		return true, 0
-	}
-	now := c.config.Clock.Now()
-	if !up.LoansKnown() {
-		state.unseenSince = time.Time{}
-		return true, takeBackGrace
-	}
-	if state.unseenSince.IsZero() {
-		state.unseenSince = now
-	}
-	after = state.unseenSince.Add(takeBackGrace).Sub(now)
-	return after > 0, max(after, 0)
+	back, after := c.takenBack(ws, member, c.states.object(key).copyOf(member))
+	return !back, after
 }
 
 // unlooked reports whether a namespace has an object of some kinds that no pass was made over, as after a start: it may have

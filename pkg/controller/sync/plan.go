@@ -312,25 +312,30 @@ func (p *pass) planLeftovers() {
 // takenBack reports whether a member is not lent to the workspace any more: then its copies go, replaced or not. A
 // while is waited, since who sees what is put together from several sources. It begins once all of them have been read.
 func (p *pass) takenBack(member workspace.Key) bool {
-	state, now := p.object.copyOf(member), p.c.config.Clock.Now()
-	if member.Workspace == p.ws().Workspace || p.sees(member) {
-		state.unseenSince = time.Time{}
-		return false
+	back, after := p.c.takenBack(p.ws().Workspace, member, p.object.copyOf(member))
+	if after > 0 {
+		p.later(p.c.config.Clock.Now().Add(after))
 	}
-	if !p.c.config.Upstream.LoansKnown() {
+	return back
+}
+
+// takenBack reports whether a member is not lent to a workspace any more, and when to look again if that is not certain
+// yet.
+func (c *Controller) takenBack(ws logicalcluster.Name, member workspace.Key, state *copyState) (back bool, after time.Duration) {
+	if member.Workspace == ws || c.sees(ws, member) {
 		state.unseenSince = time.Time{}
-		p.later(now.Add(takeBackGrace))
-		return false
+		return false, 0
 	}
+	if !c.config.Upstream.LoansKnown() {
+		state.unseenSince = time.Time{}
+		return false, takeBackGrace
+	}
+	now := c.config.Clock.Now()
 	if state.unseenSince.IsZero() {
 		state.unseenSince = now
 	}
-	due := state.unseenSince.Add(takeBackGrace)
-	if now.Before(due) {
-		p.later(due)
-		return false
-	}
-	return true
+	after = state.unseenSince.Add(takeBackGrace).Sub(now)
+	return after <= 0, max(after, 0)
 }
 
 func (p *pass) sees(member workspace.Key) bool { return p.c.sees(p.ws().Workspace, member) }
