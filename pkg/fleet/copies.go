@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -110,6 +111,18 @@ func (f *Fleet) APIs(member workspace.Key) map[schema.GroupResource]API {
 		return nil
 	}
 	return m.copies.apis()
+}
+
+// Called says whether it is known how the member answers: it was called since it is observed by this process. Before that,
+// its condition Reachable is Unknown although nothing is wrong with it.
+func (f *Fleet) Called(member workspace.Key) bool {
+	m, found := f.find(member)
+	if !found {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reach.Condition().Reason != tmcv1alpha1.ReasonPending
 }
 
 // Reachable returns the status of the member's condition Reachable; it is Unknown if there is no such member.

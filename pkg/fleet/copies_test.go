@@ -88,8 +88,8 @@ func TestCopiesAreListedAndFollowed(t *testing.T) {
 	if at, ok := h.CopiesConfirmedAt(east); !ok || at.IsZero() {
 		t.Errorf("CopiesConfirmedAt() = %s, %t", at, ok)
 	}
-	if got := h.Reachable(east); got != metav1.ConditionTrue {
-		t.Errorf("Reachable() = %s", got)
+	if got, called := h.Reachable(east), h.Called(east); got != metav1.ConditionTrue || !called {
+		t.Errorf("Reachable() = %s, Called() = %t", got, called)
 	}
 }
 
@@ -121,8 +121,8 @@ func TestCopiesKnowNothingOfStrangers(t *testing.T) {
 	if _, ok := h.CopiesConfirmedAt(east); ok {
 		t.Error("no member confirmed something")
 	}
-	if got := h.Reachable(east); got != metav1.ConditionUnknown {
-		t.Errorf("Reachable() = %s", got)
+	if got, called := h.Reachable(east), h.Called(east); got != metav1.ConditionUnknown || called {
+		t.Errorf("Reachable() = %s, Called() = %t", got, called)
 	}
 	member := newFakeMember(t)
 	h.Ensure(east, member.connection())

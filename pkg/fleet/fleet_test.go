@@ -218,7 +218,7 @@ func TestFleetBeforeRunIsPending(t *testing.T) {
 	f.Ensure(east, member.connection())
 	state, ok := f.State(east)
 	if !ok || !is(state, tmcv1alpha1.ConditionReachable, "Unknown/Pending") || !is(state, tmcv1alpha1.ConditionCredentialsValid, "Unknown/Pending") ||
-		!is(state, tmcv1alpha1.ConditionCapacityKnown, "Unknown/Pending") || state.CapacityCounted {
+		!is(state, tmcv1alpha1.ConditionCapacityKnown, "Unknown/Pending") || state.CapacityCounted || f.Called(east) {
 		t.Errorf("state = %s", describe(state))
 	}
 	if _, ok := f.ConfirmedAt(east); ok {

@@ -127,6 +127,8 @@ func (d downstream) Reachable(member workspace.Key) metav1.ConditionStatus {
 	return d.fleet.Reachable(member)
 }
 
+func (d downstream) Called(member workspace.Key) bool { return d.fleet.Called(member) }
+
 func (d downstream) Apply(ctx context.Context, member workspace.Key, at sync.Location, object *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
 	live, err := d.fleet.Apply(ctx, member, fleet.ObjectKey(at), object, force)
 	return live, callProblem(err)

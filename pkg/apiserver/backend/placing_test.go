@@ -424,7 +424,7 @@ func TestDownstreamWithoutItsMember(t *testing.T) {
 	down := downstream{p.fleet}
 	at := sync.Location{Resource: deployments, Namespace: "shop", Name: "web"}
 	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop"}}}
-	if _, found := down.Copy(east, at); found || down.Synced(east, deployments) || down.Reachable(east) == metav1.ConditionTrue {
+	if _, found := down.Copy(east, at); found || down.Synced(east, deployments) || down.Reachable(east) == metav1.ConditionTrue || down.Called(east) {
 		t.Error("something is known of a member that is not connected")
 	}
 	if _, missing := down.Missing(east, deployments.GroupResource()); missing {

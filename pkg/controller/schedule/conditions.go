@@ -23,8 +23,12 @@ type verdict struct {
 // conditions returns the conditions of a Placement. What did not change keeps its time.
 func (c *Controller) conditions(p *tmcv1alpha1.Placement, before []metav1.Condition, after *decided, progress Progress) []metav1.Condition {
 	scheduled := scheduledVerdict(after)
-	synchronized := synchronizedVerdict(p, after, progress)
-	available := availableVerdict(after, progress)
+	synchronized := whileRead(p, before, tmcv1alpha1.ConditionSynchronized, progress.Synced, progress, func(progress Progress) verdict {
+		return synchronizedVerdict(p, after, progress)
+	})
+	available := whileRead(p, before, tmcv1alpha1.ConditionAvailable, progress.Ready, progress, func(progress Progress) verdict {
+		return availableVerdict(after, progress)
+	})
 	ready := verdict{metav1.ConditionTrue, tmcv1alpha1.ReasonReady, "everything that is selected runs where it should"}
 	for _, part := range []verdict{scheduled, synchronized, available} {
 		if part.status != metav1.ConditionTrue {
@@ -48,6 +52,21 @@ func (c *Controller) conditions(p *tmcv1alpha1.Placement, before []metav1.Condit
 		})
 	}
 	return out
+}
+
+// whileRead returns a verdict on a Placement. While some copies are being read, as after a start, and nothing else speaks
+// against the stored one, that stands: taking it back for a moment would be two writes for each Placement. Met counts the
+// copies that are as they should be.
+func whileRead(p *tmcv1alpha1.Placement, before []metav1.Condition, name string, met int32, progress Progress, judge func(Progress) verdict) verdict {
+	stored := meta.FindStatusCondition(before, name)
+	if progress.Reading == 0 || met+progress.Reading < progress.Desired || stored == nil || stored.ObservedGeneration != p.Generation {
+		return judge(progress)
+	}
+	progress.Synced, progress.Ready = progress.Synced+progress.Reading, progress.Ready+progress.Reading
+	if hoped := judge(progress); hoped.status != metav1.ConditionTrue {
+		return hoped // for another reason than what is being read
+	}
+	return verdict{stored.Status, stored.Reason, stored.Message}
 }
 
 func scheduledVerdict(after *decided) verdict {

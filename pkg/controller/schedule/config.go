@@ -84,6 +84,8 @@ type APIs struct {
 type Progress struct {
 	// Desired, Synced, Ready and Failed count copies.
 	Desired, Synced, Ready, Failed int32
+	// Reading counts desired copies of which will be known in a moment whether they are synced.
+	Reading int32
 	// Problem describes the first copy that failed, with its reason.
 	Problem, Reason string
 	// Degraded describes the first copy that is degraded.

@@ -913,6 +913,47 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What is being read, as after a start, takes nothing back that was said: but what is known to be otherwise does, and so
+// does what was said of another generation.
+func TestVerdictsStandWhileCopiesAreRead(t *testing.T) {
+	t.Parallel()
+	const synced, available, syncing, progressing = "True Synchronized", "True Available", "False Syncing", "False Progressing"
+	for name, tc := range map[string]struct {
+		before, progress        Progress
+		edited                  bool
+		synchronized, available string
+	}{
+		"after a start":    {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Reading: 2}, false, synced, available},
+		"one of two":       {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Synced: 1, Ready: 1, Reading: 1}, false, synced, available},
+		"one lags":         {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Reading: 1}, false, syncing, progressing},
+		"one starts":       {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Synced: 1, Reading: 1}, false, synced, progressing},
+		"one is degraded":  {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Synced: 1, Reading: 1, Degraded: "x"}, false, synced, "False Degraded"},
+		"edited":           {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Reading: 2}, true, syncing, progressing},
+		"was on its way":   {Progress{Desired: 2, Synced: 1, Ready: 1}, Progress{Desired: 2, Synced: 1, Ready: 1, Reading: 1}, false, syncing, progressing},
+		"was refused":      {Progress{Desired: 1, Problem: "x", Reason: "MemberDenied"}, Progress{Desired: 1, Reading: 1}, false, "False MemberDenied", progressing},
+		"is refused":       {Progress{Desired: 2, Synced: 2, Ready: 2}, Progress{Desired: 2, Reading: 2, Problem: "x", Reason: "MemberDenied"}, false, "False MemberDenied", available},
+		"nothing was said": {Progress{}, Progress{Desired: 1, Reading: 1}, false, syncing, progressing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := stepped(t)
+			w.join("east", "10")
+			w.deploy("web", 1, "1")
+			all := w.place("all", nil)
+			w.progress[all] = tc.before
+			w.settle()
+			if tc.edited {
+				w.placements[all].Generation++
+			}
+			w.progress[all] = tc.progress
+			w.reconcile(all)
+			wantDiff(t, "conditions", []string{tc.synchronized, tc.available}, []string{
+				w.condition(all, tmcv1alpha1.ConditionSynchronized), w.condition(all, tmcv1alpha1.ConditionAvailable),
+			})
+		})
+	}
+}
+
 // scheduled settles, and returns what the condition Scheduled of a Placement says.
 func (w *world) scheduled(at workspace.Key) string {
 	w.c.EnqueueAll() // an object that changes is looked at only after a while

@@ -95,6 +95,8 @@ type Downstream interface {
 	// Synced says that what Copy does not find is not there.
 	Synced(member workspace.Key, gvr schema.GroupVersionResource) bool
 	Reachable(member workspace.Key) metav1.ConditionStatus
+	// Called says whether that is known: the member was called since this process began.
+	Called(member workspace.Key) bool
 	// Missing says what a member lacks to have copies of a resource, if it is known to lack something.
 	Missing(member workspace.Key, gr schema.GroupResource) (message string, missing bool)
 	Apply(ctx context.Context, member workspace.Key, at Location, object *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)

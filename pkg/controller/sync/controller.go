@@ -312,6 +312,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (engine.Result, err
 		return engine.Result{}, err // of one that changed meanwhile, nothing is known that could be carried out
 	}
 	p.carryOut()
+	p.awaitRead()
 	if err := p.release(ctx); err != nil {
 		return engine.Result{}, err
 	}

@@ -59,15 +59,17 @@ func (p *pass) ensure(member workspace.Key, t target) {
 
 // unknown says why nothing is known of a member's copies.
 func (p *pass) unknown(member workspace.Key, row *Row) {
-	if p.c.config.Downstream.Reachable(member) != metav1.ConditionTrue {
+	down := p.c.config.Downstream
+	if down.Reachable(member) != metav1.ConditionTrue && down.Called(member) {
 		row.explain(tmcv1alpha1.ReasonMemberUnreachable, "the member cannot be reached; what is shown is the last that is known")
 		return
 	}
-	if message, missing := p.c.config.Downstream.Missing(member, p.key.Resource); missing {
+	if message, missing := down.Missing(member, p.key.Resource); missing {
 		row.Object.Synced = metav1.ConditionFalse
 		row.explain(tmcv1alpha1.ReasonAPIMissing, message)
 		return
 	}
+	p.reading, row.Reading = true, true
 	row.explain(tmcv1alpha1.ReasonSyncing, "the member's copies are being read")
 }
 

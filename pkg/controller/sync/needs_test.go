@@ -847,6 +847,7 @@ func (b *busy) PlacementOf(schema.GroupResource, *unstructured.Unstructured) (*t
 func (b *busy) Copy(workspace.Key, Location) (*unstructured.Unstructured, bool)  { return nil, false }
 func (b *busy) Synced(workspace.Key, schema.GroupVersionResource) bool           { return true }
 func (b *busy) Reachable(workspace.Key) metav1.ConditionStatus                   { return metav1.ConditionTrue }
+func (b *busy) Called(workspace.Key) bool                                        { return true }
 func (b *busy) Missing(workspace.Key, schema.GroupResource) (string, bool)       { return "", false }
 func (b *busy) Delete(context.Context, workspace.Key, Location, types.UID) error { return nil }
 

@@ -45,6 +45,9 @@ type pass struct {
 	wanted          map[workspace.Key]target
 	staying, needed map[workspace.Key]string
 
+	// reading says that the copies on a member that should have one are being read, and that this is waited for.
+	reading bool
+
 	rows []Row
 	// blocked are members that may still have a copy that has to go, away those of them that cannot be reached.
 	blocked, away sets.Set[string]

@@ -26,6 +26,8 @@ type Row struct {
 	Owner workspace.Key
 	// Leaving says that the copy stays only until others are available.
 	Leaving bool
+	// Reading says that the member's copies are being read and will be known in a moment.
+	Reading bool
 	// Object is what became of the copy.
 	Object tmcv1alpha1.PlacedObject
 }
@@ -272,7 +274,7 @@ func shownWith(rows []Row, owner workspace.Key) []Row {
 }
 
 func sameRow(a, b Row) bool {
-	if a.Cluster != b.Cluster || a.Member != b.Member || a.Owner != b.Owner || a.Leaving != b.Leaving {
+	if a.Cluster != b.Cluster || a.Member != b.Member || a.Owner != b.Owner || a.Leaving != b.Leaving || a.Reading != b.Reading {
 		return false
 	}
 	x, y := a.Object, b.Object

@@ -29,9 +29,8 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	if !p.hasStatus() || !p.c.config.Leader.IsLeader() {
 		return nil
 	}
-	if until, reading := p.readingUntil(); reading {
-		p.later(until)
-		return nil
+	if p.reading {
+		return nil // those that have been read since they were looked at bring another pass
 	}
 	previous := p.previousStatus()
 	seen := p.upstream
@@ -58,28 +57,28 @@ func (p *pass) writeStatus(ctx context.Context) error {
 }
 
 // readingPatience is how long a status waits for copies that are being read, as after a start or when a watch broke: what
-// is not confirmed counts as not up to date, so each object would be written twice. Longer than that, as where a member
-// fails to list a kind, what the other members say matters more.
+// is not confirmed counts as not up to date, and a member that was not called yet as away, so each object would be written
+// twice. Longer than that, as where a member fails to list a kind, what the other members say matters more.
 const readingPatience = 30 * time.Second
 
-// readingUntil returns until when the status waits for copies that are being read.
-func (p *pass) readingUntil() (until time.Time, reading bool) {
-	down, now := p.c.config.Downstream, p.c.config.Clock.Now()
-	for member := range p.wanted {
-		if down.Synced(member, p.kind.GVR) || down.Reachable(member) != metav1.ConditionTrue {
-			continue
-		}
-		if _, missing := down.Missing(member, p.key.Resource); missing {
-			continue
-		}
-		if p.object.readingSince.IsZero() {
-			p.object.readingSince = now
-		}
-		until = p.object.readingSince.Add(readingPatience)
-		return until, now.Before(until)
+// awaitRead ends waiting for copies that are being read once that has taken too long.
+func (p *pass) awaitRead() {
+	if !p.reading {
+		p.object.readingSince = time.Time{}
+		return
 	}
-	p.object.readingSince = time.Time{}
-	return time.Time{}, false
+	now := p.c.config.Clock.Now()
+	if p.object.readingSince.IsZero() {
+		p.object.readingSince = now
+	}
+	if until := p.object.readingSince.Add(readingPatience); now.Before(until) {
+		p.later(until)
+		return
+	}
+	p.reading = false
+	for i := range p.rows {
+		p.rows[i].Reading = false
+	}
 }
 
 // clearStatus takes away the status of an object that stays and runs nowhere any more: it is as one that was never placed,

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 // TestUnfinishedStatusIsHeldBack for one interval, so that what members make of a generation together is one write.
@@ -65,6 +67,30 @@ func TestUnfinishedStatusIsHeldBack(t *testing.T) {
 	}
 }
 
+// What was being read while the pass looked at it counts as that, although it has been read before the status is written.
+func TestStatusIsNotOfTwoMoments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.deployment(2, image("nginx"))
+	w.place("all", "east")
+	w.settle()
+	w.run(east, web)
+	w.wait(time.Minute)
+	w.patches = nil
+	read := lateCopies(w)
+	p := &pass{c: w.c, key: web, kind: w.kinds[web.Resource], object: w.c.states.object(web)}
+	if !p.plan() {
+		t.Fatal("it is not certain what should be")
+	}
+	p.carryOut()
+	p.awaitRead()
+	read()
+	if err := p.writeStatus(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantDiff(t, "patches", []string(nil), w.patches)
+}
+
 // A status waits while copies are being read, as when a watch broke or the server was started: what is not confirmed would
 // count as not up to date. Not for ever, since other members go on.
 func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
@@ -92,9 +118,22 @@ func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
 	w.wait(time.Minute)
 	wantDiff(t, "patches when they were", []string(nil), w.patches)
 
+	w.members[east].uncalled = true
+	w.c.EnqueueMember(east)
+	w.wait(readingPatience - time.Second)
+	wantDiff(t, "patches before the member was called", []string(nil), w.patches)
+	sum := w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	wantDiff(t, "copies that are desired, synced and being read", []int32{2, 1, 1}, []int32{sum.Desired, sum.Synced, sum.Reading})
+	wantDiff(t, "rows before the member was called", []string{"east Unknown Healthy Syncing", "west True Healthy"}, w.rows(web))
+	w.members[east].uncalled = false
+	w.c.EnqueueMember(east)
+	w.wait(time.Minute)
+	wantDiff(t, "patches when it was", []string(nil), w.patches)
+
 	_ = lateCopies(w)
 	w.c.EnqueueMember(east)
 	w.wait(readingPatience + time.Minute)
 	wantDiff(t, "patches when they cannot be read", 1, len(w.patches))
 	wantDiff(t, "observed generation when they cannot be read", int64(0), observed())
+	wantDiff(t, "copies that are being read when they cannot be", int32(0), w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}).Reading)
 }

@@ -21,6 +21,8 @@ import (
 type Summary struct {
 	// Desired, Synced, Ready and Failed count copies; one that is leaving is not desired.
 	Desired, Synced, Ready, Failed int32
+	// Reading counts desired copies of which will be known in a moment whether they are synced.
+	Reading int32
 	// Problem describes the first copy that a member refused, with its reason, and Degraded the first that is degraded.
 	Problem, Reason, Degraded string
 	// Away names the first member that has copies and cannot be reached.
@@ -52,6 +54,9 @@ func (s *Summary) add(row *Row) {
 	object := &row.Object
 	if !row.Leaving {
 		s.Desired++
+		if row.Reading {
+			s.Reading++
+		}
 		if object.Synced == metav1.ConditionTrue {
 			s.Synced++
 			if object.Health == tmcv1alpha1.HealthHealthy {

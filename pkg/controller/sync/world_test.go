@@ -52,6 +52,7 @@ var (
 type member struct {
 	truth, seen map[Location]*unstructured.Unstructured
 	away        bool
+	uncalled    bool // as the server has just begun
 	unread      map[schema.GroupVersionResource]bool
 	missing     map[schema.GroupResource]string
 	admission   func(*unstructured.Unstructured)
@@ -594,7 +595,7 @@ func (d downstream) Copy(key workspace.Key, at Location) (*unstructured.Unstruct
 func (d downstream) Synced(key workspace.Key, gvr schema.GroupVersionResource) bool {
 	m, known := d.members[key]
 	_, missing := m.lacks(gvr)
-	return known && !m.away && !m.unread[gvr] && !missing
+	return known && !m.away && !m.uncalled && !m.unread[gvr] && !missing
 }
 
 func (m *member) lacks(gvr schema.GroupVersionResource) (string, bool) {
@@ -606,10 +607,18 @@ func (m *member) lacks(gvr schema.GroupVersionResource) (string, bool) {
 }
 
 func (d downstream) Reachable(key workspace.Key) metav1.ConditionStatus {
-	if m, known := d.members[key]; !known || m.away {
+	switch m, known := d.members[key]; {
+	case !known, m.away:
 		return metav1.ConditionFalse
+	case m.uncalled:
+		return metav1.ConditionUnknown
 	}
 	return metav1.ConditionTrue
+}
+
+func (d downstream) Called(key workspace.Key) bool {
+	m, known := d.members[key]
+	return known && !m.uncalled
 }
 
 func (d downstream) Missing(key workspace.Key, gr schema.GroupResource) (string, bool) {
