@@ -216,8 +216,8 @@ func (m *merge) since(unchanged bool, previous, told map[string]any, field strin
 func (m *merge) conditions(s shape) []any {
 	var kinds []string
 	seen := map[string]bool{}
-	for i := range m.views {
-		for _, entry := range conditionsOf(m.views[i].status) {
+	include := func(status map[string]any) {
+		for _, entry := range conditionsOf(status) {
 			kind := word(mapping(entry)["type"])
 			if kind == "" || seen[kind] || len(kinds) == maxConditions {
 				continue
@@ -225,6 +225,12 @@ func (m *merge) conditions(s shape) []any {
 			seen[kind] = true
 			kinds = append(kinds, kind)
 		}
+	}
+	for i := range m.views {
+		include(m.views[i].status)
+	}
+	if m.unheard > 0 {
+		include(m.previous) // a condition that a member told of, which cannot be reached now, is Unknown rather than gone
 	}
 	out := make([]any, 0, len(kinds))
 	for _, kind := range kinds {

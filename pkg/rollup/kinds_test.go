@@ -265,6 +265,28 @@ func TestNetworkAndPolicy(t *testing.T) {
 			"observedGeneration": int64(7), "expectedPods": int64(6), "currentHealthy": int64(5), "desiredHealthy": int64(4), "disruptionsAllowed": int64(1),
 			"conditions": []any{merged("DisruptionAllowed", "False", "InsufficientPods", "west", gen)},
 		}},
+		"budget of a member that cannot be reached": {
+			gr: budgets, previous: fields{
+				"observedGeneration": int64(7), "expectedPods": int64(3), "currentHealthy": int64(3), "desiredHealthy": int64(2), "disruptionsAllowed": int64(1),
+				"conditions": []any{merged("DisruptionAllowed", "True", "SufficientPods", "east", gen)},
+			}, copies: []rollup.Copy{unheard("east")},
+			want: fields{
+				"observedGeneration": int64(7), "expectedPods": int64(3), "currentHealthy": int64(3), "desiredHealthy": int64(2), "disruptionsAllowed": int64(1),
+				"conditions": []any{merged("DisruptionAllowed", "Unknown", "MemberUnreachable", "east: the member cannot be reached", gen)},
+			},
+		},
+		"autoscaler of a member that cannot be reached": {
+			gr: autoscalers, previous: fields{
+				"observedGeneration": int64(7), "currentReplicas": int64(3), "desiredReplicas": int64(4),
+				"currentMetrics": []any{fields{"type": "Resource", "resource": fields{"name": "cpu", "current": fields{"averageUtilization": int64(70)}}}},
+				"conditions":     []any{merged("ScalingLimited", "False", "DesiredWithinRange", "east: fine"), merged("AbleToScale", "True", "ReadyForNewScale", "east: ok")},
+			}, copies: []rollup.Copy{unheard("east")},
+			want: fields{
+				"observedGeneration": int64(7), "currentReplicas": int64(3), "desiredReplicas": int64(4),
+				"currentMetrics": []any{fields{"type": "Resource", "resource": fields{"name": "cpu", "current": fields{"averageUtilization": int64(70)}}}},
+				"conditions":     []any{merged("AbleToScale", "Unknown", "MemberUnreachable", "east: the member cannot be reached")},
+			},
+		},
 		"autoscaler of one member": {
 			gr: autoscalers, copies: []rollup.Copy{on("east", live(fields{"currentReplicas": int64(3), "desiredReplicas": int64(4), "lastScaleTime": noonText, "currentMetrics": []any{
 				fields{"type": "Resource", "resource": fields{"name": "cpu", "current": fields{"averageUtilization": int64(70), "averageValue": "70m", "value": "1e9999"}}},
@@ -297,6 +319,16 @@ func TestClaimsAndOthers(t *testing.T) {
 	west := func(c *rollup.Copy) rollup.Copy { c.Member = "west"; return *c }
 	updated := fields{"lastUpdateTime": noonText, "observedGeneration": int64(7)}
 	checkKinds(t, map[string]kindCase{
+		"claim on a member that cannot be reached": {
+			gr: claims, previous: fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "10Gi"}},
+			copies: []rollup.Copy{unheard("east")},
+			want:   fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "10Gi"}},
+		},
+		"claim on two members, of which one cannot be reached": {
+			gr: claims, previous: fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "5Gi"}},
+			copies: []rollup.Copy{*bound("10Gi", "ReadWriteOnce", "ReadWriteMany"), unheard("west")},
+			want:   fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "5Gi"}},
+		},
 		"claim, bound": {gr: claims, copies: []rollup.Copy{*bound("10Gi", "ReadWriteOnce", "ReadWriteMany"), west(bound("5Gi", "ReadWriteMany", "Invented"))}, want: fields{
 			"phase": "Bound", "accessModes": []any{"ReadWriteMany"}, "capacity": fields{"storage": "5Gi"},
 		}},

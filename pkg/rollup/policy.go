@@ -27,7 +27,11 @@ func (m *merge) autoscaler() map[string]any {
 		out["lastScaleTime"] = t
 	}
 	if len(m.views) == 1 {
-		if metrics := metricsOf(list(m.views[0].status["currentMetrics"])); len(metrics) > 0 {
+		told := m.views[0].status
+		if m.views[0].unheard {
+			told = m.previous // as the replicas are those that were last known
+		}
+		if metrics := metricsOf(list(told["currentMetrics"])); len(metrics) > 0 {
 			out["currentMetrics"] = metrics
 		}
 	}

@@ -24,8 +24,11 @@ func (m *merge) volumeClaim() map[string]any {
 	capacity := map[string]any{}
 	first := true
 	for i := range m.views {
-		status := m.views[i].status
-		if m.views[i].missing || m.views[i].unheard || text(status["phase"]) != phaseBound {
+		status, bound := m.views[i].status, text(m.views[i].status["phase"]) == phaseBound
+		if m.views[i].unheard { // what a claim can hold does not go with the connection
+			status, bound = m.previous, len(list(m.previous["accessModes"])) > 0
+		}
+		if m.views[i].missing || !bound {
 			continue
 		}
 		modes = commonModes(modes, list(status["accessModes"]), first)

@@ -44,15 +44,33 @@ type crash struct {
 
 func (c crash) String() string { return fmt.Sprintf("%s:%d", c.point, c.hit) }
 
-// crashes are the deaths of a round. Every point is among them. Other rounds die at later hits.
+// crashes are the deaths of a round. Every point is among them. Other rounds die at later hits, and two of every four while
+// a workload moves from one member to another.
 func crashes(round int) []crash {
 	var all []crash
+	moves := round/2%2 == 1
 	for _, point := range crashpoint.Points() {
 		switch point {
+		case crashpoint.BeforeDecision, crashpoint.AfterDecision:
+			if moves { // the first two choose the first member and tell that all runs there
+				all = append(all, crash{point, 3, (*crashScript).moving})
+				continue
+			}
+			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
+		case crashpoint.BeforeCreate, crashpoint.AfterCreate:
+			if moves { // three copies are made before the move
+				all = append(all, crash{point, 4 + round%3, (*crashScript).moving})
+				continue
+			}
+			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
 		case crashpoint.BeforeDetach, crashpoint.AfterDetach: // when the finalizer is put on, and when it is taken off
 			all = append(all, crash{point, 1, (*crashScript).detaching}, crash{point, 2, (*crashScript).detaching})
 		case crashpoint.BeforeDelete, crashpoint.AfterDelete:
-			all = append(all, crash{point, 1 + round%3, (*crashScript).placing}, crash{point, namespaceDeletion, (*crashScript).placing})
+			steps := (*crashScript).placing
+			if moves {
+				steps = (*crashScript).moving
+			}
+			all = append(all, crash{point, 1 + round%3, steps}, crash{point, namespaceDeletion, (*crashScript).placing})
 		default:
 			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
 		}
@@ -210,6 +228,21 @@ func (s *crashScript) placing() []step {
 		}},
 		{"delete one", func(ctx context.Context) error {
 			return gone(up.CoreV1().Services(s.namespace).Delete(ctx, "web", metav1.DeleteOptions{}))
+		}},
+		{"withdraw", s.withdraw},
+		{"clean up", s.cleanUp},
+	}
+}
+
+// moving is the life of a workload that leaves a member for another one.
+func (s *crashScript) moving() []step {
+	east, west := s.tenant.Members["east"], s.tenant.Members["west"]
+	return []step{
+		{"place", func(ctx context.Context) error { return s.place(ctx, east) }},
+		{"move", func(ctx context.Context) error {
+			patch := fmt.Sprintf(`{"spec":{"clusterNames":[%q]}}`, west)
+			_, err := s.tenant.Placements(s.namespace).Patch(ctx, "all", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+			return err
 		}},
 		{"withdraw", s.withdraw},
 		{"clean up", s.cleanUp},

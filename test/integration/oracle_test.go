@@ -308,8 +308,8 @@ func (o *oracle) compare(of source, placement *unstructured.Unstructured, copies
 			errs = append(errs, fmt.Errorf("%s has %d copies on %s, want one", of, len(there), member))
 			continue
 		}
-		if diff := cmp.Diff(content(of.resource, of.object), content(of.resource, there[0].object)); diff != "" {
-			errs = append(errs, fmt.Errorf("%s differs (-workspace +member):\n%s", there[0], diff))
+		if found := differences(of.object, there[0].object); len(found) > 0 {
+			errs = append(errs, fmt.Errorf("%s differs: %s", there[0], strings.Join(found, "; ")))
 		}
 	}
 	if len(copies) != len(wanted) {
@@ -319,33 +319,6 @@ func (o *oracle) compare(of source, placement *unstructured.Unstructured, copies
 		errs = append(errs, compareStatus(of)...)
 	}
 	return errs
-}
-
-// content is what a user wrote that a member must have.
-func content(resource schema.GroupVersionResource, object *unstructured.Unstructured) map[string]any {
-	out := map[string]any{}
-	paths := map[schema.GroupVersionResource][][]string{
-		configMapResource: {{"data"}},
-		serviceResource:   {{"spec", "selector"}},
-		deploymentResource: {
-			{"spec", "replicas"}, {"spec", "selector"}, {"spec", "template", "metadata", "labels"},
-		},
-	}
-	for _, path := range paths[resource] {
-		out[strings.Join(path, ".")], _, _ = unstructured.NestedFieldCopy(object.Object, path...) // what is missing is nil
-	}
-	lists := map[schema.GroupVersionResource][]string{
-		serviceResource: {"spec", "ports"}, deploymentResource: {"spec", "template", "spec", "containers"},
-	}
-	items, _, _ := unstructured.NestedSlice(object.Object, lists[resource]...) // what is missing is nil
-	for i, item := range items {
-		for _, field := range []string{"name", "image", "env", "envFrom", "port", "targetPort"} {
-			if value, ok := item.(map[string]any)[field]; ok {
-				out[fmt.Sprintf("%d.%s", i, field)] = value
-			}
-		}
-	}
-	return out
 }
 
 // compareStatus: every member runs all replicas, so the workspace tells as one cluster would.

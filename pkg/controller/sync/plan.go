@@ -134,6 +134,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
 	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
 	shares, placeless := p.shares()
+	unsure := p.isUnsure(chosen)
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		known = known && p.c.config.Decisions.Registered(member)
@@ -154,7 +155,7 @@ func (p *pass) planPlacement(certain bool) bool {
 			}
 		default:
 			share := shares[decision.ClusterName]
-			if placeless {
+			if placeless || unsure {
 				share = p.running(member)
 			}
 			p.wanted[member] = target{name: decision.ClusterName, replicas: share, owner: p.owner}
@@ -187,6 +188,21 @@ func (p *pass) shares() (out map[string]*int32, placeless bool) {
 		out[name] = &share
 	}
 	return out, count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, shares) == count
+}
+
+// isUnsure reports whether nobody can say how a workload's replicas are divided: one of the members is not known to be lent
+// yet, as after a start beside a shard that is away, so that its labels, which weights may ask for, are not known either.
+// Its share must not be given to others meanwhile.
+func (p *pass) isUnsure(chosen *tmcv1alpha1.Placement) bool {
+	divides := chosen.Spec.ReplicaScheduling != nil && chosen.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
+	if p.loans || !divides || !placement.Divisible(p.key.Resource) {
+		return false
+	}
+	return slices.ContainsFunc(p.c.config.Decisions.Decisions(chosen), func(d tmcv1alpha1.PlacementDecision) bool {
+		member, known := p.c.config.Decisions.Member(p.ws().Workspace, d.ClusterName)
+		known = known && p.c.config.Decisions.Registered(member) && p.c.config.Decisions.Accepts(chosen, member)
+		return !known && d.Phase != tmcv1alpha1.DecisionLeaving
+	})
 }
 
 // running are the replicas that a member's copy is asked to run now; none if there is no copy.

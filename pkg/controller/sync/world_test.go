@@ -501,7 +501,11 @@ func (w *world) Divide(p *tmcv1alpha1.Placement, gr schema.GroupResource, name s
 	var targets []placement.Target
 	for _, decision := range p.Status.Decisions {
 		if decision.Phase != tmcv1alpha1.DecisionLeaving {
-			targets = append(targets, placement.Target{Name: decision.ClusterName})
+			target := placement.Target{Name: decision.ClusterName}
+			if _, known := w.names[decision.ClusterName]; known {
+				target.Labels = map[string]string{"known": "true"}
+			}
+			targets = append(targets, target)
 		}
 	}
 	return placement.Divide(replicas, p.Spec.ReplicaScheduling, targets, placement.DivideKey(p.Name, gr, name))
