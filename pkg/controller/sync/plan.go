@@ -133,8 +133,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	}
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
 	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
-	shares, placeless := p.shares()
-	unsure := p.isUnsure(chosen)
+	shares, stay := p.shares()
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		known = known && p.c.config.Decisions.Registered(member)
@@ -155,7 +154,7 @@ func (p *pass) planPlacement(certain bool) bool {
 			}
 		default:
 			share := shares[decision.ClusterName]
-			if placeless || unsure {
+			if stay {
 				share = p.running(member)
 			}
 			p.wanted[member] = target{name: decision.ClusterName, replicas: share, owner: p.owner}
@@ -171,9 +170,9 @@ func (p *pass) planLeaving(member workspace.Key, name string) {
 	}
 }
 
-// shares are the replicas of each member, for kinds whose replicas can be divided. It also returns whether none of them
-// has a place on any member: what contradicts itself stops nothing that runs.
-func (p *pass) shares() (out map[string]*int32, placeless bool) {
+// shares are the replicas of each member, for kinds whose replicas can be divided. It also returns whether members go on
+// running what they do: none has a place on any member, and what contradicts itself stops nothing; or it is not sure.
+func (p *pass) shares() (out map[string]*int32, stay bool) {
 	out = map[string]*int32{}
 	if !placement.Divisible(p.key.Resource) {
 		return out, false
@@ -187,20 +186,20 @@ func (p *pass) shares() (out map[string]*int32, placeless bool) {
 	for name, share := range shares {
 		out[name] = &share
 	}
-	return out, count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, shares) == count
+	return out, p.isUnsure() || count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, shares) == count
 }
 
 // isUnsure reports whether nobody can say how a workload's replicas are divided: one of the members is not known to be lent
 // yet, as after a start beside a shard that is away, so that its labels, which weights may ask for, are not known either.
 // Its share must not be given to others meanwhile.
-func (p *pass) isUnsure(chosen *tmcv1alpha1.Placement) bool {
-	divides := chosen.Spec.ReplicaScheduling != nil && chosen.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
-	if p.loans || !divides || !placement.Divisible(p.key.Resource) {
+func (p *pass) isUnsure() bool {
+	divides := p.placement.Spec.ReplicaScheduling != nil && p.placement.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
+	if p.loans || !divides {
 		return false
 	}
-	return slices.ContainsFunc(p.c.config.Decisions.Decisions(chosen), func(d tmcv1alpha1.PlacementDecision) bool {
+	return slices.ContainsFunc(p.c.config.Decisions.Decisions(p.placement), func(d tmcv1alpha1.PlacementDecision) bool {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, d.ClusterName)
-		known = known && p.c.config.Decisions.Registered(member) && p.c.config.Decisions.Accepts(chosen, member)
+		known = known && p.c.config.Decisions.Registered(member) && p.c.config.Decisions.Accepts(p.placement, member)
 		return !known && d.Phase != tmcv1alpha1.DecisionLeaving
 	})
 }
