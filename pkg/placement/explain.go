@@ -94,7 +94,7 @@ func (e *explanation) absent() []string {
 	return names
 }
 
-func (e *explanation) reject(m *member) tmcv1alpha1.ClusterRejection {
+func (e *explanation) reject(m *Member) tmcv1alpha1.ClusterRejection {
 	p := e.plan
 	phase := p.currentPhase(m.name)
 	d := &e.demands[0]
@@ -138,7 +138,7 @@ func reasonOf(v verdict) string {
 }
 
 // message says what is the matter with a member, and what to do about it.
-func (p *Plan) message(v verdict, m *member, d *demand) string {
+func (p *Plan) message(v verdict, m *Member, d *demand) string {
 	switch v {
 	case nameNotListed:
 		return "clusterNames does not name it; add it there to use it"
@@ -171,7 +171,7 @@ func (p *Plan) message(v verdict, m *member, d *demand) string {
 	}
 }
 
-func (p *Plan) mismatch(m *member) string {
+func (p *Plan) mismatch(m *Member) string {
 	for i := range p.requirements {
 		if r := &p.requirements[i]; !r.matches(m.labels) {
 			return fmt.Sprintf("clusterSelector asks for %q; change it, or the labels of the ClusterRegistration", printable(r.text))
@@ -193,10 +193,10 @@ func taintMessage(taint *tmcv1alpha1.Taint) string {
 }
 
 // firstMissing returns the first kind that is placed and that a member does not serve.
-func (p *Plan) firstMissing(m *member) *schema.GroupResource { return firstIn(m.missing, p.resources) }
+func (p *Plan) firstMissing(m *Member) *schema.GroupResource { return firstIn(m.missing, p.resources) }
 
 // firstUnknown returns the first kind that is placed and of which it is not known whether a member serves it.
-func (p *Plan) firstUnknown(m *member) *schema.GroupResource { return firstIn(m.unknown, p.resources) }
+func (p *Plan) firstUnknown(m *Member) *schema.GroupResource { return firstIn(m.unknown, p.resources) }
 
 func firstIn[V any](kinds map[schema.GroupResource]V, placed []schema.GroupResource) *schema.GroupResource {
 	if len(kinds) == 0 {
@@ -210,7 +210,7 @@ func firstIn[V any](kinds map[schema.GroupResource]V, placed []schema.GroupResou
 	return nil
 }
 
-func (p *Plan) missing(m *member) string {
+func (p *Plan) missing(m *Member) string {
 	kind := p.firstMissing(m)
 	text := "it does not serve " + kind.String()
 	if why := m.missing[*kind]; why != "" {
@@ -219,14 +219,14 @@ func (p *Plan) missing(m *member) string {
 	return text + "; install the kind there, or grant the member's credentials the right to it"
 }
 
-func shortage(m *member, d *demand) string {
+func shortage(m *Member, d *demand) string {
 	name := d.need.lacking(&m.available)
 	needed, available := quantityOf(name, d.need.get(name)), quantityOf(name, m.available.get(name))
 	return fmt.Sprintf("the workloads need %s of %s there and %s is available; lower requests or replicas, or free some",
 		needed.String(), printable(name), available.String())
 }
 
-func (m *member) tight(d *demand) string {
+func (m *Member) tight(d *demand) string {
 	s := m.unfit(d)
 	requests := s.list()
 	asks := make([]string, 0, len(requests))

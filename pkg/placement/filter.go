@@ -30,7 +30,7 @@ const (
 
 // belongs says whether a member may have the workloads at all, clusterNames aside. One that ran them and does not belong
 // any more is left.
-func (p *Plan) belongs(m *member) verdict {
+func (p *Plan) belongs(m *Member) verdict {
 	for i := range p.requirements {
 		if !p.requirements[i].matches(m.labels) {
 			return labelsDoNotMatch
@@ -44,7 +44,7 @@ func (p *Plan) belongs(m *member) verdict {
 
 // takes says whether a member that belongs takes new work of this kind. One that runs it already keeps it in any case.
 // That something is not known yet comes last.
-func (p *Plan) takes(m *member) verdict {
+func (p *Plan) takes(m *Member) verdict {
 	switch {
 	case len(m.taints) > 0 && untolerated(m.taints, corev1.TaintEffectNoSchedule, p.tolerations) != nil:
 		return untoleratedNoSchedule
@@ -62,7 +62,7 @@ func (p *Plan) takes(m *member) verdict {
 }
 
 // holds says whether a member has room.
-func (m *member) holds(d *demand) verdict {
+func (m *Member) holds(d *demand) verdict {
 	switch {
 	case !m.known && d.asks:
 		return capacityUnknown
@@ -78,7 +78,7 @@ func (m *member) holds(d *demand) verdict {
 }
 
 // unfit returns the first shape that no slot has room for.
-func (m *member) unfit(d *demand) *shape {
+func (m *Member) unfit(d *demand) *shape {
 next:
 	for i := range d.shapes {
 		for s := range m.slots {
@@ -92,7 +92,7 @@ next:
 }
 
 // admits says whether a member that runs nothing yet can be chosen.
-func (p *Plan) admits(m *member, d *demand) verdict {
+func (p *Plan) admits(m *Member, d *demand) verdict {
 	if v := p.belongs(m); v != fits {
 		return v
 	}
@@ -103,7 +103,7 @@ func (p *Plan) admits(m *member, d *demand) verdict {
 }
 
 // class returns which weight a member has.
-func (p *Plan) class(m *member) int {
+func (p *Plan) class(m *Member) int {
 	if len(p.weights.classes) == 1 {
 		return 0
 	}
@@ -111,6 +111,6 @@ func (p *Plan) class(m *member) int {
 }
 
 // tainted says whether work avoids a member where another will do.
-func (p *Plan) tainted(m *member) bool {
+func (p *Plan) tainted(m *Member) bool {
 	return len(m.taints) > 0 && untolerated(m.taints, corev1.TaintEffectPreferNoSchedule, p.tolerations) != nil
 }

@@ -36,7 +36,7 @@ func (r *run) keepExcluded() {
 }
 
 // excluded says why a member may not have the workloads at all.
-func (p *Plan) excluded(m *member) verdict {
+func (p *Plan) excluded(m *Member) verdict {
 	if !p.lists(m.name) {
 		return nameNotListed
 	}
@@ -44,7 +44,7 @@ func (p *Plan) excluded(m *member) verdict {
 }
 
 // concern says why a member that stays would not be chosen anew; its room is not asked for, since what runs is in it.
-func (p *Plan) concern(m *member) verdict {
+func (p *Plan) concern(m *Member) verdict {
 	if v := p.excluded(m); v != fits {
 		return v
 	}

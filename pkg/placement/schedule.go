@@ -148,7 +148,7 @@ func (r *run) mostMembers() []int64 {
 			counts[r.class(m)]++
 		}
 	}
-	r.strangers(func(_ int32, m *member, _ bool) {
+	r.strangers(func(_ int32, m *Member, _ bool) {
 		if r.belongs(m) == fits && r.takes(m) == fits {
 			counts[r.class(m)]++
 		}
@@ -170,7 +170,7 @@ func (r *run) mostMembers() []int64 {
 }
 
 // strangers visits the members that clusterNames admits and that are not active, and says of which they are being left.
-func (r *run) strangers(visit func(index int32, m *member, leaving bool)) {
+func (r *run) strangers(visit func(index int32, m *Member, leaving bool)) {
 	next := 0
 	look := func(index int32) {
 		for next < len(r.at) && r.at[next].index < index {
@@ -213,7 +213,7 @@ func (r *run) choose() {
 	if r.enough() {
 		return
 	}
-	r.strangers(func(index int32, m *member, leaving bool) {
+	r.strangers(func(index int32, m *Member, leaving bool) {
 		if r.enough() && r.best(m, leaving) < int64(r.picks[0].score) {
 			return
 		}
@@ -233,7 +233,7 @@ func (r *run) choose() {
 func (r *run) enough() bool { return r.wanted > 0 && len(r.picks) == r.wanted }
 
 // offer picks a member if no number is wanted, or it is one of the best.
-func (r *run) offer(index int32, m *member, score int64, stays bool) {
+func (r *run) offer(index int32, m *Member, score int64, stays bool) {
 	const tieBits = 56
 	rank := uint64(score)<<tieBits | tieOf(r.seed, m.hash)>>(64-tieBits)
 	if stays {

@@ -265,7 +265,7 @@ func TestInvalidPlacement(t *testing.T) {
 			if diff := cmp.Diff([]string{"a"}, chosen(out)); diff != "" {
 				t.Errorf("what runs does not stay (-want +got):\n%s", diff)
 			}
-			if out.Rejected() != nil || placement.Compile(in).DependsOn(s, s, "a", "b") {
+			if out.Rejected() != nil {
 				t.Error("what is not understood was judged by")
 			}
 		})

@@ -15,7 +15,7 @@ const (
 
 // score returns from 0 to topScore how much of a member is free once it has what is needed: the mean over cpu, memory
 // and whatever else is asked for.
-func (p *Plan) score(m *member, need *vector, bonus int64) int64 {
+func (p *Plan) score(m *Member, need *vector, bonus int64) int64 {
 	base := int64(0)
 	if m.known {
 		sum := m.free(need)
@@ -33,7 +33,7 @@ func (p *Plan) score(m *member, need *vector, bonus int64) int64 {
 }
 
 // best is what a member scores at most, whatever is needed.
-func (p *Plan) best(m *member, leaving bool) int64 {
+func (p *Plan) best(m *Member, leaving bool) int64 {
 	base := (m.unused + topScore*int64(len(p.asked))) / int64(2+len(p.asked))
 	if leaving {
 		base += returning
@@ -42,7 +42,7 @@ func (p *Plan) best(m *member, leaving bool) int64 {
 }
 
 // free is the sum of the shares of cpu and memory that are free once a member has what is needed.
-func (m *member) free(need *vector) int64 {
+func (m *Member) free(need *vector) int64 {
 	return free(m.available.fixed[cpu]-need.fixed[cpu], max(m.allocatable.fixed[cpu], m.available.fixed[cpu])) +
 		free(m.available.fixed[memory]-need.fixed[memory], max(m.allocatable.fixed[memory], m.available.fixed[memory]))
 }
@@ -57,7 +57,7 @@ func free(left, total int64) int64 {
 
 // staying scores a member that runs the workloads already. What they need is in its figures. A member that would not be
 // chosen anew has none, so that it is the first to go when fewer are wanted; one of which something is not known yet has.
-func (p *Plan) staying(m *member) int64 {
+func (p *Plan) staying(m *Member) int64 {
 	if v := p.takes(m); v != fits && v != apiUnknown {
 		return 0
 	}
@@ -65,7 +65,7 @@ func (p *Plan) staying(m *member) int64 {
 }
 
 // stranger scores a member that does not run the workloads, or not any more.
-func (p *Plan) stranger(m *member, d *demand, leaving bool) int64 {
+func (p *Plan) stranger(m *Member, d *demand, leaving bool) int64 {
 	if leaving {
 		return p.score(m, &d.need, returning)
 	}

@@ -46,11 +46,12 @@ type Cluster struct {
 // Snapshot is the members of one workspace at one time, compiled for decisions. It never changes, and may be used by any
 // number of goroutines.
 type Snapshot struct {
-	members []*member // by name
+	members []*Member // by name
 }
 
-// member is a compiled Cluster. What every decision reads comes first.
-type member struct {
+// Member is a compiled Cluster. It never changes, so that snapshots may share it: compiling is most of what it costs to make
+// one. What every decision reads comes first.
+type Member struct {
 	known         bool
 	ready         bool
 	unschedulable bool
@@ -70,13 +71,28 @@ type member struct {
 
 // NewSnapshot compiles what is known of the members. Of several with the same name the last counts.
 func NewSnapshot(clusters []Cluster) *Snapshot {
-	s := &Snapshot{members: make([]*member, 0, len(clusters))}
-	all := make([]member, len(clusters)) // together, for decisions read one after the other
+	members := make([]*Member, 0, len(clusters))
+	all := make([]Member, len(clusters)) // together, for decisions read one after the other
 	for i := range clusters {
 		all[i] = newMember(&clusters[i])
-		s.members = append(s.members, &all[i])
+		members = append(members, &all[i])
 	}
-	slices.SortStableFunc(s.members, func(a, b *member) int { return strings.Compare(a.name, b.name) })
+	return SnapshotOf(members)
+}
+
+// NewMember compiles what is known of a member.
+func NewMember(c *Cluster) *Member {
+	m := newMember(c)
+	return &m
+}
+
+// Name is the name of the member's ClusterStatus in the workspace.
+func (m *Member) Name() string { return m.name }
+
+// SnapshotOf puts members together. Of several with the same name the last counts. The list is not kept.
+func SnapshotOf(members []*Member) *Snapshot {
+	s := &Snapshot{members: slices.Clone(members)}
+	slices.SortStableFunc(s.members, func(a, b *Member) int { return strings.Compare(a.name, b.name) })
 	kept := s.members[:0]
 	for i, m := range s.members {
 		if i+1 == len(s.members) || s.members[i+1].name != m.name {
@@ -87,25 +103,21 @@ func NewSnapshot(clusters []Cluster) *Snapshot {
 	return s
 }
 
-// With returns a snapshot in which one member is added or replaced. The others are shared.
-func (s *Snapshot) With(c Cluster) *Snapshot {
-	m := newMember(&c)
-	at, found := s.find(c.Name)
-	next := make([]*member, 0, len(s.members)+1)
-	next = append(append(next, s.members[:at]...), &m)
-	if found {
-		at++
-	}
-	return &Snapshot{members: append(next, s.members[at:]...)}
-}
-
-// Without returns a snapshot in which one member is missing. The others are shared.
-func (s *Snapshot) Without(name string) *Snapshot {
-	at, found := s.find(name)
-	if !found {
+// With returns a snapshot in which some members, in the order of their names, are added or replaced. The others are shared.
+func (s *Snapshot) With(members ...*Member) *Snapshot {
+	if len(members) == 0 {
 		return s
 	}
-	return &Snapshot{members: slices.Concat(s.members[:at], s.members[at+1:])}
+	next := make([]*Member, 0, len(s.members)+len(members))
+	from := 0
+	for _, m := range members {
+		at, found := s.find(m.name)
+		next = append(append(next, s.members[from:at]...), m)
+		if from = at; found {
+			from++
+		}
+	}
+	return &Snapshot{members: append(next, s.members[from:]...)}
 }
 
 // Len returns the number of members.
@@ -124,18 +136,18 @@ func (s *Snapshot) Targets(names ...string) []Target {
 }
 
 func (s *Snapshot) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(s.members, name, func(m *member, name string) int { return strings.Compare(m.name, name) })
+	return slices.BinarySearchFunc(s.members, name, func(m *Member, name string) int { return strings.Compare(m.name, name) })
 }
 
-func (s *Snapshot) lookup(name string) *member {
+func (s *Snapshot) lookup(name string) *Member {
 	if at, found := s.find(name); found {
 		return s.members[at]
 	}
 	return nil
 }
 
-func newMember(c *Cluster) member {
-	m := member{
+func newMember(c *Cluster) Member {
+	m := Member{
 		known:         c.CapacityKnown,
 		ready:         c.Ready == metav1.ConditionTrue,
 		unschedulable: c.Unschedulable,

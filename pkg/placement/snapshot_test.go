@@ -18,13 +18,13 @@ func TestSnapshotIsImmutable(t *testing.T) {
 	c := cluster("b")
 	base := placement.NewSnapshot([]placement.Cluster{c, cluster("a")})
 	c.Labels["region"] = "us"
-	with, replaced, without := base.With(cluster("c")), base.With(cluster("a", cordoned)), base.Without("b")
+	added, replaced, both := with(base, cluster("c")), with(base, cluster("a", cordoned)), with(base, cluster("0"), cluster("b", cordoned), cluster("c"))
 	for name, test := range map[string]struct {
 		s    *placement.Snapshot
 		want []string
 	}{
-		"base": {base, []string{"a", "b"}}, "with": {with, []string{"a", "b", "c"}}, "replaced": {replaced, []string{"b"}}, "without": {without, []string{"a"}},
-		"without what is not there": {base.Without("c"), []string{"a", "b"}},
+		"base": {base, []string{"a", "b"}}, "added": {added, []string{"a", "b", "c"}}, "replaced": {replaced, []string{"b"}},
+		"both": {both, []string{"0", "a", "c"}}, "none": {with(base), []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -33,13 +33,22 @@ func TestSnapshotIsImmutable(t *testing.T) {
 			}
 		})
 	}
-	if base.Len() != 2 || with.Len() != 3 || replaced.Len() != 2 || without.Len() != 1 {
+	if base.Len() != 2 || added.Len() != 3 || replaced.Len() != 2 || both.Len() != 4 {
 		t.Error("members were lost")
 	}
 	want := []placement.Target{{Name: "b", Labels: map[string]string{"region": "eu"}}}
 	if diff := cmp.Diff(want, base.Targets("b", "none")); diff != "" {
 		t.Errorf("targets (-want +got):\n%s", diff)
 	}
+}
+
+// with returns a snapshot with some more members, given in the order of their names.
+func with(s *placement.Snapshot, clusters ...placement.Cluster) *placement.Snapshot {
+	members := make([]*placement.Member, 0, len(clusters))
+	for i := range clusters {
+		members = append(members, placement.NewMember(&clusters[i]))
+	}
+	return s.With(members...)
 }
 
 func TestTheLastOfOneNameCounts(t *testing.T) {

@@ -80,6 +80,7 @@ func (c *Controller) report(m *member, key workspace.Key, registration *tmcv1alp
 		m.observation = state
 	}
 	m.observation.Conditions = withCapacity(conditions, &m.observation, running, now)
+	sameConditions = sameConditions && equality.Semantic.DeepEqual(before.Conditions, m.observation.Conditions) // the first ones may be those of before
 	return !sameConditions || before.Generation != m.observation.Generation || before.ConfirmedAt != m.observation.ConfirmedAt
 }
 

@@ -5,6 +5,7 @@ package schedule
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,8 @@ type Controller struct {
 	roster *roster
 	places *byPlace
 	ledger *ledger
+	// catalog is what the members look like.
+	catalog *catalog
 
 	// noting is held from a look at a Placement, or a member, until what was seen is noted: what is noted last must be what
 	// was seen last.
@@ -105,7 +108,7 @@ func (d *decided) missed(last *decided) bool {
 // New returns a controller that works while Run runs.
 func New(config Config) *Controller {
 	c := &Controller{
-		config: config.withDefaults(), roster: newRoster(), places: newByPlace(), ledger: newLedger(),
+		config: config.withDefaults(), roster: newRoster(), places: newByPlace(), ledger: newLedger(), catalog: newCatalog(),
 		decided: map[workspace.Key]*decided{}, shown: map[workspace.Key]shown{}, trusted: map[logicalcluster.Name]bool{},
 	}
 	c.engine = engine.New(engine.Config[workspace.Key]{
@@ -184,7 +187,9 @@ func (c *Controller) EnqueueProgress(key workspace.Key) {
 // placed has to be looked at even if the decisions stay: objects may wait for a member that nobody knew by its name.
 func (c *Controller) SetEntries(registration workspace.Key) {
 	lent := sets.Set[logicalcluster.Name]{}
-	for ws, moved := range c.roster.set(registration, c.config.Lending.Entries(registration)) {
+	differing := c.roster.set(registration, c.config.Lending.Entries(registration))
+	c.catalog.forget(registration, slices.Collect(maps.Keys(differing))...)
+	for ws, moved := range differing {
 		if moved.Len() == 0 {
 			c.enqueueViewers(ws, changedShape, registration)
 			continue
@@ -200,38 +205,6 @@ func (c *Controller) SetEntries(registration workspace.Key) {
 	if lent.Len() > 0 {
 		c.config.OnLending(registration, lent)
 	}
-}
-
-// LenderChanged makes the controller look at the Placements that see members of a workspace, if that is trusted now, or not
-// any more. What is placed there has to be looked at even if the decisions stay.
-func (c *Controller) LenderChanged(lender logicalcluster.Name) {
-	if !c.trustChanged(lender) {
-		return
-	}
-	for _, registration := range c.roster.registeredIn(lender) {
-		for _, ws := range c.roster.viewers(registration) {
-			c.enqueueViewers(ws, changedPresence, registration)
-			names := c.roster.namesIn(ws, registration)
-			for _, key := range c.places.in(ws) {
-				if c.names(key, names) {
-					c.config.OnDecision(key)
-				}
-			}
-		}
-	}
-}
-
-// trustChanged notes whether a lender is trusted, and reports whether that differs.
-func (c *Controller) trustChanged(lender logicalcluster.Name) bool {
-	c.noting.Lock() // what is asked first must be noted first
-	defer c.noting.Unlock()
-	trusted, before := c.config.TrustsLender(lender), c.trusted[lender]
-	if trusted {
-		c.trusted[lender] = true
-	} else {
-		delete(c.trusted, lender)
-	}
-	return trusted != before
 }
 
 // ignores reports whether a Placement lists the members that it may have, has none of some others, and says of them only
@@ -251,8 +224,10 @@ func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
 // it if it takes work or not for another reason than before, those that wait for room if only its figures differ, and
 // those that were decided without knowing which kinds some member serves if it shows that.
 func (c *Controller) MemberChanged(registration workspace.Key) {
+	viewers := c.roster.viewers(registration)
+	c.catalog.forget(registration, viewers...)
 	what := c.reshape(registration)
-	for _, ws := range c.roster.viewers(registration) {
+	for _, ws := range viewers {
 		c.enqueueViewers(ws, what, registration)
 	}
 }

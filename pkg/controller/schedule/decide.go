@@ -106,7 +106,14 @@ func (c *Controller) keep(key workspace.Key, before, after *decided) {
 
 func sameOutcome(a, b *decided) bool {
 	return a.outcome.Satisfied == b.outcome.Satisfied && a.outcome.Reason == b.outcome.Reason && a.outcome.Message == b.outcome.Message &&
-		slices.Equal(a.outcome.Chosen, b.outcome.Chosen) && equality.Semantic.DeepEqual(a.rejected, b.rejected)
+		slices.Equal(a.outcome.Chosen, b.outcome.Chosen) && slices.EqualFunc(a.rejected, b.rejected, sameRejection)
+}
+
+// sameRejection compares without reflection: there is one for each member that was not chosen.
+func sameRejection(a, b tmcv1alpha1.ClusterRejection) bool {
+	scores := (a.Score == nil) == (b.Score == nil) && (a.Score == nil || *a.Score == *b.Score)
+	a.Score, b.Score = nil, nil
+	return scores && a == b
 }
 
 // decide computes the status that a Placement should have.

@@ -24,26 +24,56 @@ type promise struct {
 type ledger struct {
 	mu       sync.RWMutex
 	promises map[workspace.Key]map[workspace.Key]promise // by member, by Placement
+	sums     map[workspace.Key]corev1.ResourceList       // of what each member owes
 }
 
-func newLedger() *ledger { return &ledger{promises: map[workspace.Key]map[workspace.Key]promise{}} }
+func newLedger() *ledger {
+	return &ledger{promises: map[workspace.Key]map[workspace.Key]promise{}, sums: map[workspace.Key]corev1.ResourceList{}}
+}
 
-// promisedToOthers sums what a member owes to all Placements but one.
-func (l *ledger) promisedToOthers(member, placement workspace.Key) corev1.ResourceList {
+// owedToOthers sums what each member that owes anything owes to all Placements but one.
+func (l *ledger) owedToOthers(placement workspace.Key) map[workspace.Key]corev1.ResourceList {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	sum := corev1.ResourceList{}
-	for key, promised := range l.promises[member] {
-		if key != placement {
-			addTo(sum, promised.amount)
+	owed := make(map[workspace.Key]corev1.ResourceList, len(l.sums))
+	for member, sum := range l.sums {
+		own, has := l.promises[member][placement]
+		switch {
+		case !has:
+			owed[member] = sum.DeepCopy()
+		case len(l.promises[member]) > 1:
+			owed[member] = sum.DeepCopy() // quantities may share what they are made of
+			takeFrom(owed[member], own.amount)
 		}
 	}
-	return sum
+	return owed
 }
 
 // promised sums what a member owes.
 func (l *ledger) promised(member workspace.Key) corev1.ResourceList {
-	return l.promisedToOthers(member, workspace.Key{})
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.sums[member].DeepCopy()
+}
+
+// put notes what a member owes to a Placement.
+func (l *ledger) put(member, placement workspace.Key, next promise) {
+	if l.promises[member] == nil {
+		l.promises[member], l.sums[member] = map[workspace.Key]promise{}, corev1.ResourceList{}
+	}
+	takeFrom(l.sums[member], l.promises[member][placement].amount)
+	addTo(l.sums[member], next.amount)
+	l.promises[member][placement] = next
+}
+
+// drop notes that a member owes nothing to a Placement.
+func (l *ledger) drop(member, placement workspace.Key) {
+	takeFrom(l.sums[member], l.promises[member][placement].amount)
+	delete(l.promises[member], placement)
+	if len(l.promises[member]) == 0 {
+		delete(l.promises, member)
+		delete(l.sums, member)
+	}
 }
 
 // set replaces what a Placement was promised, by member. What shrinks is held for the grace: the member's pods may not
@@ -64,10 +94,7 @@ func (l *ledger) set(placement workspace.Key, amounts map[workspace.Key]corev1.R
 			before.until = now.Add(grace)
 			held[placement] = before
 		case !now.Before(before.until):
-			delete(held, placement)
-			if len(held) == 0 {
-				delete(l.promises, member)
-			}
+			l.drop(member, placement)
 			changed = append(changed, member)
 			continue
 		}
@@ -78,13 +105,10 @@ func (l *ledger) set(placement workspace.Key, amounts map[workspace.Key]corev1.R
 		if len(amount) == 0 {
 			continue
 		}
-		if l.promises[member] == nil {
-			l.promises[member] = map[workspace.Key]promise{}
-		}
 		if before, had := l.promises[member][placement]; !had || !before.until.IsZero() || !equality.Semantic.DeepEqual(before.amount, amount) {
 			changed = append(changed, member)
 		}
-		l.promises[member][placement] = promise{amount: amount}
+		l.put(member, placement, promise{amount: amount})
 	}
 	return changed, next
 }
@@ -96,11 +120,8 @@ func (l *ledger) forget(placement workspace.Key) []workspace.Key {
 	var changed []workspace.Key
 	for member, held := range l.promises {
 		if _, had := held[placement]; had {
-			delete(held, placement)
+			l.drop(member, placement)
 			changed = append(changed, member)
-		}
-		if len(held) == 0 {
-			delete(l.promises, member)
 		}
 	}
 	return changed
@@ -121,6 +142,19 @@ func addTo(sum, list corev1.ResourceList) {
 	for name, amount := range list {
 		total := sum[name]
 		total.Add(amount)
+		sum[name] = total
+	}
+}
+
+// takeFrom takes from a sum what was added to it.
+func takeFrom(sum, list corev1.ResourceList) {
+	for name, amount := range list {
+		total := sum[name]
+		total.Sub(amount)
+		if total.IsZero() {
+			delete(sum, name)
+			continue
+		}
 		sum[name] = total
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/kcp-dev/logicalcluster/v3"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -19,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/pkg/placement"
 	"github.com/kcp-dev/tmc/pkg/view"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -205,84 +203,4 @@ func (r *roster) namesIn(ws logicalcluster.Name, registration workspace.Key) set
 		}
 	}
 	return names
-}
-
-// snapshot returns what the members of a workspace look like to one Placement: what it was promised itself is free
-// for it. It also names the kinds of which it is not known yet whether the members that are ready serve them.
-func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, unknown string) {
-	members := c.roster.of(key.Workspace)
-	clusters := make([]placement.Cluster, 0, len(members))
-	var unknowns []string
-	for name, registration := range members {
-		cluster, ok := c.clusterOf(name, registration, key)
-		if !ok {
-			continue
-		}
-		clusters = append(clusters, cluster)
-		if cluster.Ready == metav1.ConditionTrue && len(cluster.Unknown) > 0 {
-			unknowns = append(unknowns, name+": "+joined(cluster.Unknown))
-		}
-	}
-	slices.Sort(unknowns)
-	return placement.NewSnapshot(clusters), strings.Join(unknowns, "; ")
-}
-
-func (c *Controller) clusterOf(name string, key, forPlacement workspace.Key) (placement.Cluster, bool) {
-	registration, found := c.config.Registrations.Find(key)
-	if !found || registration.DeletionTimestamp != nil {
-		return placement.Cluster{}, false
-	}
-	observed, _ := c.config.Members.Observation(key)
-	status := view.ClusterStatus(registration, observed)
-	apis := c.config.Copies.APIs(key)
-	cluster := placement.Cluster{
-		Name: name, Labels: registration.Labels, Taints: c.taintsOf(key, forPlacement.Workspace, status.Taints), Unschedulable: status.Unschedulable,
-		Ready: metav1.ConditionUnknown, CapacityKnown: observed.CapacityCounted, LargestFree: status.LargestFree,
-		Missing: apis.Missing, Unknown: apis.Unknown,
-	}
-	if ready := meta.FindStatusCondition(status.Conditions, tmcv1alpha1.ConditionReady); ready != nil {
-		cluster.Ready = ready.Status
-	}
-	if observed.CapacityCounted {
-		cluster.Allocatable = status.Allocatable
-		cluster.Available = view.Available(status.Available, c.ledger.promisedToOthers(key, forPlacement))
-	}
-	return cluster, true
-}
-
-// taintsOf returns the taints of a member as a workspace has it.
-func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own []tmcv1alpha1.Taint) []tmcv1alpha1.Taint {
-	if member.Workspace == ws || c.config.TrustsLender(member.Workspace) {
-		return own
-	}
-	return append(slices.Clip(own), tmcv1alpha1.Taint{
-		Key: tmcv1alpha1.LenderTaint, Value: member.Workspace.String(), Effect: corev1.TaintEffectNoExecute,
-	})
-}
-
-// Concerns reports whether some Placement of a namespace may have a member, and whether one was decided to have one of the
-// name that it has now.
-func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member workspace.Key) (accepted, named bool) {
-	if c.config.TrustsLender(member.Workspace) {
-		return true, true
-	}
-	names := c.roster.namesIn(ws, member)
-	for _, p := range c.config.Placements.InNamespace(ws, namespace) {
-		if c.Accepts(p, member) {
-			return true, true
-		}
-		named = named || c.names(keyOf(p), names)
-	}
-	return false, named
-}
-
-// Accepts reports whether a Placement may have a member at all: one of its own workspace, or one whose lender is trusted or
-// asked for. A decision names a member as the workspace does, and somebody else's may have taken that name.
-func (c *Controller) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
-	for _, taint := range c.taintsOf(member, logicalcluster.From(p), nil) {
-		if !placement.Tolerated(&taint, p.Spec.Tolerations) {
-			return false
-		}
-	}
-	return true
 }

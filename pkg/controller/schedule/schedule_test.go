@@ -77,12 +77,14 @@ func TestMemberIsNotChosenBeforeItShowsWhatItServes(t *testing.T) {
 	for _, name := range []string{"east", "west"} {
 		w.join(name, "8")
 		w.unknown[registration(name)] = sets.New(deploymentsGR, configmapsGR)
+		w.c.MemberChanged(registration(name))
 	}
 	w.deploy("web", 1, "1")
 	all := w.place("all", nil)
 	w.reconcile(all)
 	wantDiff(t, "chosen while nothing is known", "", w.chosen(all))
 	w.unknown[registration("east")] = sets.New(configmapsGR) // of which nothing is placed
+	w.c.MemberChanged(registration("east"))
 	w.reconcile(all)
 	wantDiff(t, "chosen", "east", w.chosen(all))
 	// Who has what it needs looks again all the same, for what is said of the others.
@@ -284,13 +286,13 @@ func TestLedger(t *testing.T) {
 	set(p, 2*grace, amounts("1", east), 0, 3*grace)
 	set(p, 3*grace, amounts("1", east), 2, 0)
 	owes(east, "4")
-	if others := l.promisedToOthers(east, q)[corev1.ResourceCPU]; others.String() != "1" {
+	if others := l.owedToOthers(q)[east][corev1.ResourceCPU]; others.String() != "1" {
 		t.Errorf("to others it owes %s", others.String())
 	}
 	set(p, 4*grace, map[workspace.Key]corev1.ResourceList{east: {}}, 0, 5*grace)
 	wantDiff(t, "forgotten", []workspace.Key{east}, l.forget(q))
 	wantDiff(t, "forgotten", []workspace.Key{east}, l.forget(p))
-	wantDiff(t, "members with promises", 0, len(l.promises))
+	wantDiff(t, "members with promises", 0, len(l.promises)+len(l.sums))
 }
 
 // A Placement that is gone, or is being deleted, owes nobody anything, and nothing of it is remembered.
