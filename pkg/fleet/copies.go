@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -113,16 +112,16 @@ func (f *Fleet) APIs(member workspace.Key) map[schema.GroupResource]API {
 	return m.copies.apis()
 }
 
-// Called says whether it is known how the member answers: it was called since it is observed by this process. Before that,
-// its condition Reachable is Unknown although nothing is wrong with it.
-func (f *Fleet) Called(member workspace.Key) bool {
+// Called says whether it is known how a member answers: it was called since it is observed by this process. Before that, its
+// condition Reachable is Unknown although nothing is wrong with it. Observed is false if there is no such member.
+func (f *Fleet) Called(member workspace.Key) (called, observed bool) {
 	m, found := f.find(member)
 	if !found {
-		return false
+		return false, false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reach.Condition().Reason != tmcv1alpha1.ReasonPending
+	return m.called(), true
 }
 
 // Reachable returns the status of the member's condition Reachable; it is Unknown if there is no such member.

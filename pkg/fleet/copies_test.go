@@ -88,8 +88,8 @@ func TestCopiesAreListedAndFollowed(t *testing.T) {
 	if at, ok := h.CopiesConfirmedAt(east); !ok || at.IsZero() {
 		t.Errorf("CopiesConfirmedAt() = %s, %t", at, ok)
 	}
-	if got, called := h.Reachable(east), h.Called(east); got != metav1.ConditionTrue || !called {
-		t.Errorf("Reachable() = %s, Called() = %t", got, called)
+	if called, observed := h.Called(east); h.Reachable(east) != metav1.ConditionTrue || !called || !observed {
+		t.Errorf("Reachable() = %s, Called() = %t, %t", h.Reachable(east), called, observed)
 	}
 }
 
@@ -121,8 +121,8 @@ func TestCopiesKnowNothingOfStrangers(t *testing.T) {
 	if _, ok := h.CopiesConfirmedAt(east); ok {
 		t.Error("no member confirmed something")
 	}
-	if got, called := h.Reachable(east), h.Called(east); got != metav1.ConditionUnknown || called {
-		t.Errorf("Reachable() = %s, Called() = %t", got, called)
+	if called, observed := h.Called(east); h.Reachable(east) != metav1.ConditionUnknown || called || observed {
+		t.Errorf("Reachable() = %s, Called() = %t, %t", h.Reachable(east), called, observed)
 	}
 	member := newFakeMember(t)
 	h.Ensure(east, member.connection())
@@ -192,6 +192,22 @@ func TestCopiesOutliveAnOutage(t *testing.T) {
 	}
 	eventually(t, func() bool { at, _ := h.CopiesConfirmedAt(east); return at.After(confirmed) }, func() string { return "a later confirmation" })
 	eventually(t, func() bool { return len(h.members) > 0 }, func() string { return "a call of OnMemberCopies" })
+}
+
+// A member that does not answer from the beginning is Unknown before the first call and after it. Who waited for that call is
+// told all the same.
+func TestFirstFailureIsTold(t *testing.T) {
+	t.Parallel()
+	member := newFakeMember(t)
+	connection := member.connection()
+	connection.Server = "https://127.0.0.1:1"
+	h := runCopies(t, fast(), deployments)
+	h.Ensure(east, connection)
+	h.waitCondition(east, tmcv1alpha1.ConditionReachable, "Unknown/DialFailed")
+	eventually(t, func() bool { return len(h.members) > 0 }, func() string { return "a call of OnMemberCopies" })
+	if called, observed := h.Called(east); !called || !observed {
+		t.Errorf("Called() = %t, %t", called, observed)
+	}
 }
 
 func TestCopiesLoseNoDeleteInACompaction(t *testing.T) {

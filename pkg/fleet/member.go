@@ -142,7 +142,7 @@ func (m *member) confirmedAt() (time.Time, bool) {
 // update runs a step that returns whether the state differs now, and tells so.
 func (m *member) update(step func(now time.Time) bool) {
 	m.mu.Lock()
-	before := m.reach.Condition().Status
+	before, called := m.reach.Condition().Status, m.called()
 	differs := step(m.config.Clock.Now())
 	if differs {
 		m.generation++
@@ -152,14 +152,18 @@ func (m *member) update(step func(now time.Time) bool) {
 		m.config.Metrics.members.WithLabelValues(string(before)).Dec()
 		m.config.Metrics.members.WithLabelValues(string(after)).Inc()
 	}
+	answered := m.called() != called
 	m.mu.Unlock()
 	if differs {
 		m.changed(m.key)
 	}
-	if after != before {
+	if after != before || answered {
 		m.copies.notify()
 	}
 }
+
+// called says whether it is known how the member answers. The caller holds the lock.
+func (m *member) called() bool { return m.reach.Condition().Reason != tmcv1alpha1.ReasonPending }
 
 // advance lets time pass, and returns when the state will differ if nothing happens.
 func (m *member) advance() (expiry time.Time, ok bool) {

@@ -229,12 +229,14 @@ func (m *merge) conditions(s shape) []any {
 	for i := range m.views {
 		include(m.views[i].status)
 	}
-	if m.unheard > 0 {
-		include(m.previous) // a condition that a member told of, which cannot be reached now, is Unknown rather than gone
+	of := polarityOf
+	if m.unheard == len(m.views) { // what members told of, none of which can be reached now, is Unknown rather than gone
+		include(m.previous)
+		of = func(string) polarity { return good }
 	}
 	out := make([]any, 0, len(kinds))
 	for _, kind := range kinds {
-		if c, ok := m.judge(kind, polarityOf(kind)); ok {
+		if c, ok := m.judge(kind, of(kind)); ok {
 			out = append(out, m.render(&c, s))
 		}
 	}

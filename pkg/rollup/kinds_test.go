@@ -284,7 +284,9 @@ func TestNetworkAndPolicy(t *testing.T) {
 			want: fields{
 				"observedGeneration": int64(7), "currentReplicas": int64(3), "desiredReplicas": int64(4),
 				"currentMetrics": []any{fields{"type": "Resource", "resource": fields{"name": "cpu", "current": fields{"averageUtilization": int64(70)}}}},
-				"conditions":     []any{merged("AbleToScale", "Unknown", "MemberUnreachable", "east: the member cannot be reached")},
+				"conditions": []any{
+					merged("ScalingLimited", "Unknown", "MemberUnreachable", "east: the member cannot be reached"), merged("AbleToScale", "Unknown", "MemberUnreachable", "east: the member cannot be reached"),
+				},
 			},
 		},
 		"autoscaler of one member": {
@@ -328,6 +330,11 @@ func TestClaimsAndOthers(t *testing.T) {
 			gr: claims, previous: fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "5Gi"}},
 			copies: []rollup.Copy{*bound("10Gi", "ReadWriteOnce", "ReadWriteMany"), unheard("west")},
 			want:   fields{"phase": "Bound", "accessModes": []any{"ReadWriteOnce"}, "capacity": fields{"storage": "5Gi"}},
+		},
+		"claim whose members have no mode in common, of which one cannot be reached": {
+			gr: claims, previous: fields{"phase": "Bound", "accessModes": []any{""}, "capacity": fields{"storage": "5Gi"}},
+			copies: []rollup.Copy{*bound("10Gi", "ReadWriteMany"), unheard("west")},
+			want:   fields{"phase": "Bound", "capacity": fields{"storage": "5Gi"}},
 		},
 		"claim, bound": {gr: claims, copies: []rollup.Copy{*bound("10Gi", "ReadWriteOnce", "ReadWriteMany"), west(bound("5Gi", "ReadWriteMany", "Invented"))}, want: fields{
 			"phase": "Bound", "accessModes": []any{"ReadWriteMany"}, "capacity": fields{"storage": "5Gi"},

@@ -23,12 +23,13 @@ func (m *merge) volumeClaim() map[string]any {
 	var modes []any
 	capacity := map[string]any{}
 	first := true
+	before := m.boundBefore()
 	for i := range m.views {
-		status, bound := m.views[i].status, text(m.views[i].status["phase"]) == phaseBound
+		status := m.views[i].status
 		if m.views[i].unheard { // what a claim can hold does not go with the connection
-			status, bound = m.previous, len(list(m.previous["accessModes"])) > 0
+			status = before
 		}
-		if m.views[i].missing || !bound {
+		if m.views[i].missing || text(status["phase"]) != phaseBound {
 			continue
 		}
 		modes = commonModes(modes, list(status["accessModes"]), first)
@@ -43,6 +44,17 @@ func (m *merge) volumeClaim() map[string]any {
 	}
 	m.addConditions(out, shape{})
 	return out
+}
+
+// boundBefore is what all claims together were said to hold, as that of a bound one; nil if nothing was said. Modes without a
+// capacity, or a capacity without modes, are what claims had in common.
+func (m *merge) boundBefore() map[string]any {
+	modes, capacity := commonModes(nil, list(m.previous["accessModes"]), true), map[string]any{}
+	leastCapacity(capacity, mapping(m.previous["capacity"]))
+	if len(modes) == 0 && len(capacity) == 0 {
+		return nil
+	}
+	return map[string]any{"phase": phaseBound, "accessModes": modes, "capacity": capacity}
 }
 
 // phase is Lost if any claim is, else Pending if any is or is not there, else Bound.

@@ -35,47 +35,45 @@ const (
 	namespaceDeletion = 7
 )
 
-// crash is one death: at which hit of which point, while which script runs.
+// crash is one death: at which hit of which point, while which script runs. The first steps before it are another server's.
 type crash struct {
-	point crashpoint.Point
-	hit   int
-	steps func(*crashScript) []step
+	point  crashpoint.Point
+	hit    int
+	steps  func(*crashScript) []step
+	before int
 }
 
 func (c crash) String() string { return fmt.Sprintf("%s:%d", c.point, c.hit) }
 
 // crashes are the deaths of a round. Every point is among them. Other rounds die at later hits, and two of every four while
-// a workload moves from one member to another.
+// a workload moves from one member to another, in turn with and without a lease on each shard.
 func crashes(round int) []crash {
 	var all []crash
-	moves := round/2%2 == 1
+	moves := (round/2+round/4)%2 == 1
 	for _, point := range crashpoint.Points() {
 		switch point {
-		case crashpoint.BeforeDecision, crashpoint.AfterDecision:
-			if moves { // the first two choose the first member and tell that all runs there
-				all = append(all, crash{point, 3, (*crashScript).moving})
-				continue
-			}
-			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
-		case crashpoint.BeforeCreate, crashpoint.AfterCreate:
-			if moves { // three copies are made before the move
-				all = append(all, crash{point, 4 + round%3, (*crashScript).moving})
-				continue
-			}
-			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
 		case crashpoint.BeforeDetach, crashpoint.AfterDetach: // when the finalizer is put on, and when it is taken off
-			all = append(all, crash{point, 1, (*crashScript).detaching}, crash{point, 2, (*crashScript).detaching})
+			all = append(all, crash{point, 1, (*crashScript).detaching, 0}, crash{point, 2, (*crashScript).detaching, 0})
 		case crashpoint.BeforeDelete, crashpoint.AfterDelete:
-			steps := (*crashScript).placing
-			if moves {
-				steps = (*crashScript).moving
-			}
-			all = append(all, crash{point, 1 + round%3, steps}, crash{point, namespaceDeletion, (*crashScript).placing})
+			all = append(all, crash{point, namespaceDeletion, (*crashScript).placing, 0}, placingOrMoving(point, 1+round%3, moves))
+		case crashpoint.BeforeCreate, crashpoint.AfterCreate:
+			all = append(all, placingOrMoving(point, 1+round%3, moves))
+		case crashpoint.BeforeDecision, crashpoint.AfterDecision:
+			all = append(all, placingOrMoving(point, 1+round%2, moves))
 		default:
-			all = append(all, crash{point, 1 + round%2, (*crashScript).placing})
+			all = append(all, crash{point, 1 + round%2, (*crashScript).placing, 0})
 		}
 	}
 	return all
+}
+
+// placingOrMoving is a death while a workload is placed, or while it moves: then it is placed by another server, since which
+// hit belongs to the move depends on how often the first one told of its progress.
+func placingOrMoving(point crashpoint.Point, hit int, moves bool) crash {
+	if moves {
+		return crash{point, hit, (*crashScript).moving, 1}
+	}
+	return crash{point, hit, (*crashScript).placing, 0}
 }
 
 // TestFLT14KilledAtEveryStep kills the server before and after each of its writes, and looks what the next one makes of
@@ -144,6 +142,8 @@ func (s *crashScript) arguments() []string {
 func (s *crashScript) run(t *testing.T, c crash) {
 	t.Helper()
 	began := time.Now()
+	steps := c.steps(s)
+	done := s.prepare(t, steps[:c.before])
 	err := suite.StartServer(t, framework.ServerOptions{
 		Args: s.arguments(), Env: []string{crashpoint.Variable + "=" + c.String()},
 	})
@@ -151,8 +151,6 @@ func (s *crashScript) run(t *testing.T, c crash) {
 		t.Fatal(err)
 	}
 	started := time.Since(began)
-	steps := c.steps(s)
-	done := 0
 	for done < len(steps) && suite.ServerRunning() {
 		s.do(t, steps[done])
 		done++
@@ -184,6 +182,23 @@ func (s *crashScript) run(t *testing.T, c crash) {
 	suite.Kill(t, "tmc-apiserver")
 	t.Logf("started in %s, died during %s after %s, ready again %s later, healed %s after that, done after %s", started.Round(time.Millisecond), where,
 		(died - started).Round(time.Millisecond), (back - died).Round(time.Millisecond), (healed - back).Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+}
+
+// prepare does the first steps with a server that does not die of itself, and returns how many these were.
+func (s *crashScript) prepare(t *testing.T, steps []step) int {
+	t.Helper()
+	if len(steps) == 0 {
+		return 0
+	}
+	if err := suite.StartServer(t, framework.ServerOptions{Args: s.arguments()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, next := range steps {
+		s.do(t, next)
+		s.settle(t, next.name)
+	}
+	suite.Kill(t, "tmc-apiserver")
+	return len(steps)
 }
 
 // do does one step. A server that dies may fail it for a moment, such as by a webhook that is not answered.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,7 +18,16 @@ import (
 func differences(of, live *unstructured.Unstructured) []string {
 	out := cmp.Diff(of.Object["data"], live.Object["data"])
 	found := lacking("spec", of.Object["spec"], live.Object["spec"])
-	found = append(found, lacking("labels", asAny(of.GetLabels()), asAny(live.GetLabels()))...)
+	labels := of.GetLabels()
+	for label := range labels { // kcp's own, and those that TMC reserves, mean nothing on a member
+		if prefix, _, _ := strings.Cut(label, "/"); prefix == "kcp.io" || strings.HasSuffix(prefix, ".kcp.io") {
+			delete(labels, label)
+			if value, there := live.GetLabels()[label]; there {
+				found = append(found, fmt.Sprintf("label %s=%s came along", label, value))
+			}
+		}
+	}
+	found = append(found, lacking("labels", asAny(labels), asAny(live.GetLabels()))...)
 	if out != "" {
 		found = append(found, "data (-workspace +member): "+out)
 	}

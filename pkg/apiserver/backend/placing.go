@@ -90,7 +90,7 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 		Clock: p.config.Clock, Metrics: queues,
 	})
 	w.sync = sync.New(sync.Config{
-		Upstream: up, Downstream: downstream{p.fleet}, Decisions: w.schedule, Leader: p.leader,
+		Upstream: up, Downstream: downstream{p.fleet, p.members}, Decisions: w.schedule, Leader: p.leader,
 		OnProgress:  func(key workspace.Key) { w.report.Enqueue(key); w.schedule.EnqueueProgress(key) },
 		OnCopies:    func(member workspace.Key) { w.detach.Enqueue(member) },
 		DetachAfter: p.config.DetachAfter, PodSecurity: p.config.PodSecurity, Clock: p.config.Clock, Metrics: queues,

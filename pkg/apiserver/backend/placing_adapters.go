@@ -12,6 +12,7 @@ import (
 
 	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -108,7 +109,10 @@ func isGone(export interface {
 }
 
 // downstream is what members hold, as the controllers see it.
-type downstream struct{ fleet *fleet.Fleet }
+type downstream struct {
+	fleet   *fleet.Fleet
+	members schedule.Members
+}
 
 func (d downstream) Copy(member workspace.Key, at sync.Location) (*unstructured.Unstructured, bool) {
 	return d.fleet.Copy(member, fleet.ObjectKey(at))
@@ -127,7 +131,17 @@ func (d downstream) Reachable(member workspace.Key) metav1.ConditionStatus {
 	return d.fleet.Reachable(member)
 }
 
-func (d downstream) Called(member workspace.Key) bool { return d.fleet.Called(member) }
+// Called is true also of a member that is not observed, as one whose credentials are not valid; but not before its registration
+// and its credentials have been read.
+func (d downstream) Called(member workspace.Key) bool {
+	called, observed := d.fleet.Called(member)
+	if observed {
+		return called
+	}
+	known, found := d.members.Observation(member)
+	ready := meta.FindStatusCondition(known.Conditions, tmcv1alpha1.ConditionReady)
+	return found && ready != nil && ready.Reason != tmcv1alpha1.ReasonPending
+}
 
 func (d downstream) Apply(ctx context.Context, member workspace.Key, at sync.Location, object *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
 	live, err := d.fleet.Apply(ctx, member, fleet.ObjectKey(at), object, force)

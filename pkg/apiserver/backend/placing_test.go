@@ -421,7 +421,7 @@ func TestCopiesAreToldOf(t *testing.T) {
 func TestDownstreamWithoutItsMember(t *testing.T) {
 	t.Parallel()
 	p := build(t, newPlacingKCP(t).config())
-	down := downstream{p.fleet}
+	down := downstream{p.fleet, p.members}
 	at := sync.Location{Resource: deployments, Namespace: "shop", Name: "web"}
 	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop"}}}
 	if _, found := down.Copy(east, at); found || down.Synced(east, deployments) || down.Reachable(east) == metav1.ConditionTrue || down.Called(east) {
@@ -439,6 +439,36 @@ func TestDownstreamWithoutItsMember(t *testing.T) {
 		var problem *sync.CallProblem
 		if err := call(); !errors.As(err, &problem) || problem.Reason != tmcv1alpha1.ReasonMemberUnreachable {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// noted are members that the member controller has looked at.
+type noted map[workspace.Key]view.Observation
+
+func (n noted) Observation(key workspace.Key) (view.Observation, bool) {
+	found, ok := n[key]
+	return found, ok
+}
+
+// A member that is not connected is away if that is because of its registration, and not known if that was not read yet.
+func TestCalledWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	p := build(t, newPlacingKCP(t).config())
+	ready := func(reason string) view.Observation {
+		return view.Observation{Conditions: []metav1.Condition{{Type: tmcv1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reason}}}
+	}
+	for name, tc := range map[string]struct {
+		members noted
+		want    bool
+	}{
+		"not looked at":      {noted{}, false},
+		"looked at":          {noted{east: {}}, false},
+		"its Secret is read": {noted{east: ready(tmcv1alpha1.ReasonPending)}, false},
+		"its Secret is bad":  {noted{east: ready(tmcv1alpha1.ReasonInvalidCredentials)}, true},
+	} {
+		if got := (downstream{p.fleet, tc.members}).Called(east); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
 		}
 	}
 }

@@ -82,6 +82,7 @@ func (p *pass) carryOut() {
 	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
 		p.ensure(member, p.wanted[member])
 	}
+	p.tellUnlent()
 	replaced := len(p.wanted) > 0 && !p.undecided && !slices.ContainsFunc(p.rows, func(r Row) bool {
 		return r.Object.Synced != metav1.ConditionTrue || r.Object.Health != tmcv1alpha1.HealthHealthy
 	})

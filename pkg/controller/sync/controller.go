@@ -28,6 +28,9 @@ type Controller struct {
 	states *states
 	lanes  *lanes
 
+	// began is when this process did.
+	began time.Time
+
 	mu sync.RWMutex
 	// kinds are those that were ever known: copies of a kind that is gone must be found to be removed.
 	kinds map[schema.GroupResource]Kind
@@ -36,6 +39,7 @@ type Controller struct {
 // New returns a controller that works while Run runs.
 func New(config Config) *Controller {
 	c := &Controller{config: config.withDefaults(), states: newStates(), kinds: map[schema.GroupResource]Kind{}}
+	c.began = c.config.Clock.Now()
 	c.engine = engine.New(engine.Config[Key]{
 		Name: "sync", Reconcile: c.Reconcile, Workers: c.config.Workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
 	})
@@ -303,16 +307,18 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (engine.Result, err
 	if !known {
 		return engine.Result{}, nil
 	}
+	reading := c.endReading(key)
 	p := &pass{c: c, key: key, kind: kind, object: c.states.object(key)}
 	p.takeIn(c.states.takeOutcomes(key))
 	if !p.plan() {
-		return p.doubt(), nil // it is not certain yet what should be
+		result := p.doubt() // it is not certain yet what should be
+		result.After = soonest(result.After, reading)
+		return result, nil
 	}
 	if stale, err := p.mark(ctx); stale || err != nil {
 		return engine.Result{}, err // of one that changed meanwhile, nothing is known that could be carried out
 	}
 	p.carryOut()
-	p.awaitRead()
 	if err := p.release(ctx); err != nil {
 		return engine.Result{}, err
 	}

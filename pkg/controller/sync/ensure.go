@@ -4,6 +4,8 @@
 package sync
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -23,16 +25,25 @@ func (p *pass) ensure(member workspace.Key, t target) {
 	state.known = true
 	p.c.lanes.keep(member, p.key)
 	row := p.newRow(member, t.name)
-	defer func() { p.rows = append(p.rows, row) }()
+	defer func() {
+		if t.held && row.Object.Synced == metav1.ConditionTrue {
+			row.Object.Synced = metav1.ConditionFalse
+			row.explain(tmcv1alpha1.ReasonSyncing, "replicas are not raised until it is known again who lends every member; a shard of kcp has not been read yet")
+		}
+		p.rows = append(p.rows, row)
+	}()
 	down := p.c.config.Downstream
+	t.answers = down.Reachable(member) == metav1.ConditionTrue
+	p.wanted[member] = t
 	live, there := down.Copy(member, p.at())
 	if there && isCopyOf(live, p.key.Object) {
 		p.observe(&row, live)
 	}
 	if !down.Synced(member, p.kind.GVR) {
-		p.unknown(member, &row)
+		p.unknown(member, t, &row)
 		return
 	}
+	state.readingSince = time.Time{}
 	look := p.targetOf(t, nil)
 	memo, remembers := transform.NewMemo(p.upstream, live, look)
 	if remembers && memo == state.inOrder {
@@ -55,22 +66,6 @@ func (p *pass) ensure(member workspace.Key, t target) {
 	if p.update(member, t, &row, next, live) && remembers {
 		state.inOrder = memo
 	}
-}
-
-// unknown says why nothing is known of a member's copies.
-func (p *pass) unknown(member workspace.Key, row *Row) {
-	down := p.c.config.Downstream
-	if down.Reachable(member) != metav1.ConditionTrue && down.Called(member) {
-		row.explain(tmcv1alpha1.ReasonMemberUnreachable, "the member cannot be reached; what is shown is the last that is known")
-		return
-	}
-	if message, missing := down.Missing(member, p.key.Resource); missing {
-		row.Object.Synced = metav1.ConditionFalse
-		row.explain(tmcv1alpha1.ReasonAPIMissing, message)
-		return
-	}
-	p.reading, row.Reading = true, true
-	row.explain(tmcv1alpha1.ReasonSyncing, "the member's copies are being read")
 }
 
 // targetOf says what a member's copy looks like. Where an autoscaler owns the replicas, what the member runs now stays.
@@ -221,7 +216,7 @@ func (p *pass) update(member workspace.Key, t target, row *Row, next task, live 
 	}
 	switch {
 	case applied && !drifted:
-		state.awaiting = false
+		state.awaiting, state.told = false, next.hash
 		p.c.lanes.cancel(member, p.key)
 		row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionTrue, next.generation
 	case !applied && waiting:

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
@@ -43,33 +41,6 @@ func TestFinalizerStaysWhileLoansAreNotKnown(t *testing.T) {
 	if !slices.ContainsFunc(w.eventReasons(), func(reason string) bool { return reason == tmcv1alpha1.ReasonDetachPending }) {
 		t.Errorf("the events are %v", w.eventReasons())
 	}
-}
-
-// The share of a member that is not known to be lent yet is not given to others, even if it goes by labels that are not known
-// either: they would be scaled up and down again.
-func TestSharesStayWhileLoansAreNotKnown(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.join(workspace.Key{Workspace: "globex", Name: "far"})
-	w.deployment(10, image("nginx"))
-	p := w.place("all", "far", "east")
-	p.Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
-		Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"known": "true"}}, Weight: new(int32(4))}},
-	}
-	w.settle()
-	wantDiff(t, "share", int64(5), replicasOn(w, east))
-	far := w.names["far"]
-	delete(w.names, "far")
-	w.unlent = true
-	w.restart()
-	w.show()
-	w.wait(time.Minute)
-	wantDiff(t, "share while it is not known", int64(5), replicasOn(w, east))
-	w.names["far"], w.unlent = far, false
-	w.change(web, func(u *unstructured.Unstructured) { u.Object["spec"].(map[string]any)["replicas"] = int64(20) })
-	w.c.Enqueue(web.Resource, web.Object)
-	w.wait(time.Minute)
-	wantDiff(t, "share when it is", int64(10), replicasOn(w, east))
 }
 
 // placeOnLent places web on a member that another workspace lends under the name far.

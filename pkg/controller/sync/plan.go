@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/pkg/placement"
 	"github.com/kcp-dev/tmc/pkg/transform"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
@@ -45,8 +44,10 @@ type pass struct {
 	wanted          map[workspace.Key]target
 	staying, needed map[workspace.Key]string
 
-	// reading says that the copies on a member that should have one are being read, and that this is waited for.
+	// reading says that copies that should be there are being read, and that this is waited for.
 	reading bool
+	// unlent are members of the decision that are not known to be lent yet.
+	unlent []string
 
 	rows []Row
 	// blocked are members that may still have a copy that has to go, away those of them that cannot be reached.
@@ -60,6 +61,10 @@ type target struct {
 	replicas *int32
 	// owner is the Placement because of which.
 	owner workspace.Key
+	// held says that the replicas are fewer than they should be by all that is known.
+	held bool
+	// answers says whether the member did when it was looked at.
+	answers bool
 }
 
 func (p *pass) ws() workspace.Key { return p.key.Object }
@@ -133,7 +138,7 @@ func (p *pass) planPlacement(certain bool) bool {
 	}
 	p.placement, p.owner = chosen, workspace.Key{Workspace: p.ws().Workspace, Namespace: chosen.Namespace, Name: chosen.Name}
 	p.suspended = chosen.Spec.Suspension != nil && chosen.Spec.Suspension.Dispatching
-	shares, stay := p.shares()
+	shares := p.shares()
 	for _, decision := range p.c.config.Decisions.Decisions(chosen) {
 		member, known := p.c.config.Decisions.Member(p.ws().Workspace, decision.ClusterName)
 		known = known && p.c.config.Decisions.Registered(member)
@@ -144,7 +149,9 @@ func (p *pass) planPlacement(certain bool) bool {
 		case !known:
 			// A member that this workspace does not see any more: what is there is found by its copies. One that is merely not
 			// known to be lent counts as not replaced.
-			p.undecided = p.undecided || !p.loans
+			if !p.loans {
+				p.undecided, p.unlent = true, append(p.unlent, decision.ClusterName)
+			}
 		case !p.c.config.Decisions.Accepts(chosen, member):
 			// Another one of that name, or one whose lender is not trusted or asked for any more, or not known to be yet. Until
 			// another decision is written, what is there counts as not replaced.
@@ -153,11 +160,7 @@ func (p *pass) planPlacement(certain bool) bool {
 				p.staying[member] = decision.ClusterName
 			}
 		default:
-			share := shares[decision.ClusterName]
-			if stay {
-				share = p.running(member)
-			}
-			p.wanted[member] = target{name: decision.ClusterName, replicas: share, owner: p.owner}
+			p.wanted[member] = p.share(member, decision.ClusterName, shares)
 		}
 	}
 	return true
@@ -168,57 +171,6 @@ func (p *pass) planLeaving(member workspace.Key, name string) {
 	if p.c.config.Decisions.Accepts(p.placement, member) || !p.isStranger(member) {
 		p.staying[member] = name
 	}
-}
-
-// shares are the replicas of each member, for kinds whose replicas can be divided. It also returns whether members go on
-// running what they do: none has a place on any member, and what contradicts itself stops nothing; or it is not sure.
-func (p *pass) shares() (out map[string]*int32, stay bool) {
-	out = map[string]*int32{}
-	if !placement.Divisible(p.key.Resource) {
-		return out, false
-	}
-	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
-	if !hasReplicas(p.upstream) || err != nil {
-		replicas = 1 // what Kubernetes takes
-	}
-	count := int32(min(max(replicas, 0), 1<<30))
-	shares := p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, count)
-	for name, share := range shares {
-		out[name] = &share
-	}
-	return out, p.isUnsure() || count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, shares) == count
-}
-
-// isUnsure reports whether nobody can say how a workload's replicas are divided: one of the members is not known to be lent
-// yet, as after a start beside a shard that is away, so that its labels, which weights may ask for, are not known either.
-// Its share must not be given to others meanwhile.
-func (p *pass) isUnsure() bool {
-	divides := p.placement.Spec.ReplicaScheduling != nil && p.placement.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
-	if p.loans || !divides {
-		return false
-	}
-	return slices.ContainsFunc(p.c.config.Decisions.Decisions(p.placement), func(d tmcv1alpha1.PlacementDecision) bool {
-		member, known := p.c.config.Decisions.Member(p.ws().Workspace, d.ClusterName)
-		known = known && p.c.config.Decisions.Registered(member) && p.c.config.Decisions.Accepts(p.placement, member)
-		return !known && d.Phase != tmcv1alpha1.DecisionLeaving
-	})
-}
-
-// running are the replicas that a member's copy is asked to run now; none if there is no copy.
-func (p *pass) running(member workspace.Key) *int32 {
-	running := int32(0)
-	if live, found := p.c.config.Downstream.Copy(member, p.at()); found && isCopyOf(live, p.key.Object) {
-		replicas, _, err := unstructured.NestedInt64(live.Object, "spec", "replicas")
-		if err == nil {
-			running = int32(min(max(replicas, 0), 1<<30))
-		}
-	}
-	return &running
-}
-
-func hasReplicas(object *unstructured.Unstructured) bool {
-	_, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
-	return found && err == nil
 }
 
 // planDependencies adds the members of the workloads that need the object, and notes what the object needs itself.

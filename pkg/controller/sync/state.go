@@ -26,8 +26,8 @@ type Row struct {
 	Owner workspace.Key
 	// Leaving says that the copy stays only until others are available.
 	Leaving bool
-	// Reading says that the member's copies are being read and will be known in a moment.
-	Reading bool
+	// ReadingUntil is until when what was said of the copy before stands, as it is being read; zero if it is not.
+	ReadingUntil time.Time
 	// Object is what became of the copy.
 	Object tmcv1alpha1.PlacedObject
 }
@@ -44,8 +44,8 @@ type object struct {
 	statusAt      time.Time
 	// heldSince is when a status differed first that is not written yet since members are still about to follow.
 	heldSince time.Time
-	// readingSince is since when the copies on a member that answers are being read.
-	readingSince time.Time
+	// unlentSince is since when it is waited for that members of the decision are known to be lent.
+	unlentSince time.Time
 	// told are the problems that events were sent about.
 	told sets.Set[string]
 }
@@ -60,8 +60,11 @@ type copyState struct {
 	// hash is what was applied last, and signature what the member made of it. It was the copy uid of the object origin.
 	hash, signature string
 	uid, origin     types.UID
-	// inOrder is the last look that found the copy to be what it should be.
+	// inOrder is the last look that found the copy to be what it should be, and told the hash of what it was.
 	inOrder transform.Memo
+	told    string
+	// readingSince is since when the member's copies are being read.
+	readingSince time.Time
 	// failed is what went wrong with failedHash; it is tried again at retryAt, and failures counts.
 	failed     *CallProblem
 	failedHash string
@@ -274,7 +277,7 @@ func shownWith(rows []Row, owner workspace.Key) []Row {
 }
 
 func sameRow(a, b Row) bool {
-	if a.Cluster != b.Cluster || a.Member != b.Member || a.Owner != b.Owner || a.Leaving != b.Leaving || a.Reading != b.Reading {
+	if a.Cluster != b.Cluster || a.Member != b.Member || a.Owner != b.Owner || a.Leaving != b.Leaving || !a.ReadingUntil.Equal(b.ReadingUntil) {
 		return false
 	}
 	x, y := a.Object, b.Object

@@ -56,31 +56,6 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	return nil
 }
 
-// readingPatience is how long a status waits for copies that are being read, as after a start or when a watch broke: what
-// is not confirmed counts as not up to date, and a member that was not called yet as away, so each object would be written
-// twice. Longer than that, as where a member fails to list a kind, what the other members say matters more.
-const readingPatience = 30 * time.Second
-
-// awaitRead ends waiting for copies that are being read once that has taken too long.
-func (p *pass) awaitRead() {
-	if !p.reading {
-		p.object.readingSince = time.Time{}
-		return
-	}
-	now := p.c.config.Clock.Now()
-	if p.object.readingSince.IsZero() {
-		p.object.readingSince = now
-	}
-	if until := p.object.readingSince.Add(readingPatience); now.Before(until) {
-		p.later(until)
-		return
-	}
-	p.reading = false
-	for i := range p.rows {
-		p.rows[i].Reading = false
-	}
-}
-
 // clearStatus takes away the status of an object that stays and runs nowhere any more: it is as one that was never placed,
 // and no tool may take it for one that runs. Of a Job that has finished it stays true. It returns whether it did.
 func (p *pass) clearStatus(ctx context.Context) (cleared bool, err error) {
@@ -162,12 +137,15 @@ func (p *pass) copies() []rollup.Copy {
 	out, scaled := make([]rollup.Copy, 0, len(p.wanted)), p.autoscaled()
 	for _, member := range slices.SortedFunc(maps.Keys(p.wanted), workspace.Key.Compare) {
 		t := p.wanted[member]
-		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Scaled: scaled, Reachable: p.c.config.Downstream.Reachable(member) == metav1.ConditionTrue}
+		found := rollup.Copy{Member: t.name, Replicas: t.replicas, Scaled: scaled, Reachable: t.answers}
 		if live, there := p.c.config.Downstream.Copy(member, p.at()); there && isCopyOf(live, p.key.Object) {
 			found.Object = live
 			found.Current = p.isCurrent(member, live)
 		}
 		out = append(out, found)
+	}
+	for _, name := range p.unlent {
+		out = append(out, rollup.Copy{Member: name})
 	}
 	slices.SortFunc(out, func(a, b rollup.Copy) int {
 		if a.Member < b.Member {

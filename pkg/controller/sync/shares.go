@@ -1,0 +1,94 @@
+// Copyright 2026 The TMC Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sync
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
+	"github.com/kcp-dev/tmc/pkg/placement"
+	"github.com/kcp-dev/tmc/pkg/workspace"
+)
+
+// mostReplicas bounds what a workload may ask for, far below where sums would overflow.
+const mostReplicas = 1 << 30
+
+// shares are the replicas of each member, for kinds whose replicas can be divided.
+type shares struct {
+	of map[string]*int32
+	// placeless says that none of them has a place on any member.
+	placeless bool
+	// unsure says that a member is not known to be lent yet.
+	unsure bool
+}
+
+func (p *pass) shares() shares {
+	out := shares{of: map[string]*int32{}}
+	if !placement.Divisible(p.key.Resource) {
+		return out
+	}
+	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
+	if !hasReplicas(p.upstream) || err != nil {
+		replicas = 1 // what Kubernetes takes
+	}
+	count := int32(min(max(replicas, 0), mostReplicas))
+	divided := p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, count)
+	for name, share := range divided {
+		out.of[name] = &share
+	}
+	out.placeless = count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, divided) == count
+	out.unsure = p.isUnsure()
+	return out
+}
+
+// share is what a member should have. Where weights leave no replica a place, what runs stays: what contradicts itself
+// stops nothing.
+func (p *pass) share(member workspace.Key, name string, s shares) target {
+	t := target{name: name, replicas: s.of[name], owner: p.owner}
+	running, found := p.running(member)
+	switch {
+	case s.placeless:
+		t.replicas = &running
+	case s.unsure && found && t.replicas != nil && *t.replicas > running:
+		// It may be the share of another one, which runs it. If it was not asked for by an edit, nothing is missing.
+		observed, _, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
+		t.replicas, t.held = &running, err != nil || observed != p.upstream.GetGeneration()
+	}
+	return t
+}
+
+// isUnsure reports whether nobody can say how a workload's replicas are divided: one of the members is not known to be lent
+// yet, as after a start beside a shard that is away, so that its labels, which weights may ask for, are not known either.
+// Its share must not be given to others meanwhile.
+func (p *pass) isUnsure() bool {
+	divides := p.placement.Spec.ReplicaScheduling != nil && p.placement.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
+	if p.loans || !divides {
+		return false
+	}
+	return slices.ContainsFunc(p.c.config.Decisions.Decisions(p.placement), func(d tmcv1alpha1.PlacementDecision) bool {
+		member, known := p.c.config.Decisions.Member(p.ws().Workspace, d.ClusterName)
+		known = known && p.c.config.Decisions.Registered(member) && p.c.config.Decisions.Accepts(p.placement, member)
+		return !known && d.Phase != tmcv1alpha1.DecisionLeaving
+	})
+}
+
+// running are the replicas that a member's copy is asked to run now; none if there is no copy.
+func (p *pass) running(member workspace.Key) (replicas int32, found bool) {
+	live, found := p.c.config.Downstream.Copy(member, p.at())
+	if !found || !isCopyOf(live, p.key.Object) {
+		return 0, false
+	}
+	count, _, err := unstructured.NestedInt64(live.Object, "spec", "replicas")
+	if err != nil {
+		return 0, true
+	}
+	return int32(min(max(count, 0), mostReplicas)), true
+}
+
+func hasReplicas(object *unstructured.Unstructured) bool {
+	_, found, err := unstructured.NestedFieldNoCopy(object.Object, "spec", "replicas")
+	return found && err == nil
+}
