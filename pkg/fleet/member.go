@@ -116,12 +116,12 @@ func (m *member) state() State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	state := State{
+		Generation:      m.generation + m.cluster.Generation(), // first: what changes meanwhile is told again
 		Version:         m.version,
 		ClusterUID:      m.clusterUID,
 		VerifiedRoot:    m.root,
 		CapacityCounted: m.figures.Counted(),
 		Capacity:        m.cluster.Summary(),
-		Generation:      m.generation + m.cluster.Generation(),
 		Conditions:      []metav1.Condition{m.reach.Condition(), m.credentials.Condition(), m.figures.Condition()},
 	}
 	state.ConfirmedAt, _ = m.confirmedAt()

@@ -103,14 +103,18 @@ func SnapshotOf(members []*Member) *Snapshot {
 	return s
 }
 
-// With returns a snapshot in which some members, in the order of their names, are added or replaced. The others are shared.
+// With returns a snapshot in which some members are added or replaced. They must be in the order of their names; of several
+// with the same name the first counts. The others are shared.
 func (s *Snapshot) With(members ...*Member) *Snapshot {
 	if len(members) == 0 {
 		return s
 	}
 	next := make([]*Member, 0, len(s.members)+len(members))
 	from := 0
-	for _, m := range members {
+	for i, m := range members {
+		if i > 0 && m.name == members[i-1].name {
+			continue
+		}
 		at, found := s.find(m.name)
 		next = append(append(next, s.members[from:at]...), m)
 		if from = at; found {

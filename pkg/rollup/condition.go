@@ -24,6 +24,8 @@ const (
 	deadlineExceeded   = "ProgressDeadlineExceeded"
 	newReplicaSetReady = "NewReplicaSetAvailable"
 
+	unreachable = "the member cannot be reached"
+
 	maxGroups  = 8 // different messages in one message
 	maxMembers = 5 // members named together
 )
@@ -94,7 +96,7 @@ func (p polarity) hear(v *view, kind string) (condition, bool) {
 	case p == bad:
 		return silent, false
 	case v.unheard:
-		silent.reason, silent.message = tmcv1alpha1.ReasonMemberUnreachable, "the member cannot be reached"
+		silent.reason, silent.message = tmcv1alpha1.ReasonMemberUnreachable, unreachable
 	case v.missing:
 		silent.status, silent.reason, silent.message = statusFalse, tmcv1alpha1.ReasonSyncing, "the object is not there yet"
 		if p == advancing {
@@ -229,18 +231,32 @@ func (m *merge) conditions(s shape) []any {
 	for i := range m.views {
 		include(m.views[i].status)
 	}
-	of := polarityOf
-	if m.unheard == len(m.views) { // what members told of, none of which can be reached now, is Unknown rather than gone
+	told := len(kinds)
+	if m.unheard > 0 { // what a member told of, which cannot be reached now, is Unknown rather than gone
 		include(m.previous)
-		of = func(string) polarity { return good }
 	}
 	out := make([]any, 0, len(kinds))
-	for _, kind := range kinds {
-		if c, ok := m.judge(kind, of(kind)); ok {
+	for i, kind := range kinds {
+		c, ok := m.unheardOf(kind), true
+		if i < told {
+			c, ok = m.judge(kind, polarityOf(kind))
+		}
+		if ok {
 			out = append(out, m.render(&c, s))
 		}
 	}
 	return out
+}
+
+// unheardOf is a condition of which only members may tell that cannot be reached.
+func (m *merge) unheardOf(kind string) condition {
+	var silent voices
+	for i := range m.views {
+		if m.views[i].unheard {
+			silent.add(m.views[i].member, unreachable)
+		}
+	}
+	return condition{kind: kind, status: statusUnknown, reason: tmcv1alpha1.ReasonMemberUnreachable, message: silent.String()}
 }
 
 // polarityOf guesses from the name of a type. Wrong guesses are harmless where all members agree.

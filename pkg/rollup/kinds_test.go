@@ -275,6 +275,20 @@ func TestNetworkAndPolicy(t *testing.T) {
 				"conditions": []any{merged("DisruptionAllowed", "Unknown", "MemberUnreachable", "east: the member cannot be reached", gen)},
 			},
 		},
+		"autoscaler of two members, of which one cannot be reached": {
+			gr: autoscalers, previous: fields{
+				"observedGeneration": int64(7), "currentReplicas": int64(6), "desiredReplicas": int64(6),
+				"conditions": []any{merged("AbleToScale", "True", "ReadyForNewScale", "east: ok"), merged("ScalingLimited", "True", "TooManyReplicas", "west: at most")},
+			}, copies: []rollup.Copy{
+				on("east", live(fields{"currentReplicas": int64(3), "desiredReplicas": int64(3), "conditions": []any{cond("AbleToScale", "True", "ReadyForNewScale", "ok")}})), unheard("west"),
+			},
+			want: fields{
+				"observedGeneration": int64(7), "currentReplicas": int64(6), "desiredReplicas": int64(6),
+				"conditions": []any{
+					merged("AbleToScale", "Unknown", "MemberUnreachable", "west: the member cannot be reached"), merged("ScalingLimited", "Unknown", "MemberUnreachable", "west: the member cannot be reached"),
+				},
+			},
+		},
 		"autoscaler of a member that cannot be reached": {
 			gr: autoscalers, previous: fields{
 				"observedGeneration": int64(7), "currentReplicas": int64(3), "desiredReplicas": int64(4),

@@ -38,6 +38,9 @@ type Config struct {
 
 	// DetachAfter is how long a deletion waits for a member that cannot be reached.
 	DetachAfter time.Duration
+	// WriteQPS and WriteBurst bound the writes to each member; zero takes the defaults of the sync controller.
+	WriteQPS   float64
+	WriteBurst int
 	// TrustedLenders are the workspaces whose members are used where they are lent to, unless a Placement says otherwise.
 	TrustedLenders Lenders
 	// PodSecurity is the level that members enforce in the namespaces of workspaces.

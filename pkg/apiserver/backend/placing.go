@@ -91,8 +91,9 @@ func (p *parts) makePlacing(queues *engine.Metrics) {
 	})
 	w.sync = sync.New(sync.Config{
 		Upstream: up, Downstream: downstream{p.fleet, p.members}, Decisions: w.schedule, Leader: p.leader,
-		OnProgress:  func(key workspace.Key) { w.report.Enqueue(key); w.schedule.EnqueueProgress(key) },
-		OnCopies:    func(member workspace.Key) { w.detach.Enqueue(member) },
+		OnProgress: func(key workspace.Key) { w.report.Enqueue(key); w.schedule.EnqueueProgress(key) },
+		OnCopies:   func(member workspace.Key) { w.detach.Enqueue(member) },
+		WriteQPS:   p.config.WriteQPS, WriteBurst: p.config.WriteBurst,
 		DetachAfter: p.config.DetachAfter, PodSecurity: p.config.PodSecurity, Clock: p.config.Clock, Metrics: queues,
 	})
 	w.detach = detach.New(detach.Config{

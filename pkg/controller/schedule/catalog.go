@@ -143,10 +143,14 @@ func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, 
 	known, made := c.catalog.page(key.Workspace, c.config.TrustsLender)
 	if !made {
 		c.fill(known, key.Workspace)
+		if len(known.looks) == 0 { // it is made at once, and may be asked for never again
+			c.catalog.forget(workspace.Key{}, key.Workspace)
+		}
 		c.catalog.keep(&known.made)
 	}
 	var owing []*placement.Member
-	for registration, promised := range c.ledger.owedToOthers(key) {
+	sees := func(registration workspace.Key) bool { return known.looks[registration] != nil }
+	for registration, promised := range c.ledger.owedToOthers(key, sees) {
 		for _, seen := range known.looks[registration] {
 			if seen.cluster.CapacityKnown {
 				cluster := seen.cluster
@@ -198,9 +202,11 @@ func (c *Controller) lookAt(key lookKey) *look {
 	if made {
 		return seen
 	}
-	if seen.cluster, seen.there = c.clusterOf(key); seen.there {
-		seen.compiled = placement.NewMember(&seen.cluster)
+	if seen.cluster, seen.there = c.clusterOf(key); !seen.there {
+		c.catalog.forget(key.registration) // nobody may tell of it again
+		return seen
 	}
+	seen.compiled = placement.NewMember(&seen.cluster)
 	c.catalog.keep(&seen.made)
 	return seen
 }

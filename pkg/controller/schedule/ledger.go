@@ -31,12 +31,15 @@ func newLedger() *ledger {
 	return &ledger{promises: map[workspace.Key]map[workspace.Key]promise{}, sums: map[workspace.Key]corev1.ResourceList{}}
 }
 
-// owedToOthers sums what each member that owes anything owes to all Placements but one.
-func (l *ledger) owedToOthers(placement workspace.Key) map[workspace.Key]corev1.ResourceList {
+// owedToOthers sums what some members owe to all Placements but one, of those that owe anything.
+func (l *ledger) owedToOthers(placement workspace.Key, of func(member workspace.Key) bool) map[workspace.Key]corev1.ResourceList {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	owed := make(map[workspace.Key]corev1.ResourceList, len(l.sums))
+	owed := map[workspace.Key]corev1.ResourceList{}
 	for member, sum := range l.sums {
+		if !of(member) {
+			continue
+		}
 		own, has := l.promises[member][placement]
 		switch {
 		case !has:

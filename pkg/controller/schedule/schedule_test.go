@@ -286,7 +286,7 @@ func TestLedger(t *testing.T) {
 	set(p, 2*grace, amounts("1", east), 0, 3*grace)
 	set(p, 3*grace, amounts("1", east), 2, 0)
 	owes(east, "4")
-	if others := l.owedToOthers(q)[east][corev1.ResourceCPU]; others.String() != "1" {
+	if others := l.owedToOthers(q, func(workspace.Key) bool { return true })[east][corev1.ResourceCPU]; others.String() != "1" {
 		t.Errorf("to others it owes %s", others.String())
 	}
 	set(p, 4*grace, map[workspace.Key]corev1.ResourceList{east: {}}, 0, 5*grace)

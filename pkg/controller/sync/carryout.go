@@ -100,9 +100,11 @@ func (p *pass) carryOut() {
 	for _, member := range p.leftovers() {
 		p.remove(member, p.nameOf(member), false)
 	}
-	for member := range p.object.copies {
+	for member, state := range p.object.copies {
 		if !p.concerns(member) {
 			delete(p.object.copies, member)
+		} else if _, wants := p.wanted[member]; !wants {
+			state.readingSince = time.Time{}
 		}
 	}
 }

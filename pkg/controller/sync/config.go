@@ -34,6 +34,11 @@ const (
 	DefaultWorkers = 8
 	// DefaultWritesPerMember is how many writes one member gets at once.
 	DefaultWritesPerMember = 8
+	// DefaultWriteQPS is how many writes a second one member gets, and DefaultWriteBurst how many at once after a rest. They are
+	// far above what a member of some cores takes (some 100 applies a second and core), and keep whoever edits thousands of
+	// objects from taking all that a member's API server has.
+	DefaultWriteQPS   = 200
+	DefaultWriteBurst = 400
 )
 
 // takeBackGrace is how long copies stay on a member that the workspace does not see any more.
@@ -167,6 +172,9 @@ type Config struct {
 	StatusInterval  time.Duration
 	Workers         int
 	WritesPerMember int
+	// WriteQPS and WriteBurst bound the writes of each member, whatever others get. They take their defaults if zero.
+	WriteQPS   float64
+	WriteBurst int
 	// PodSecurity is the level that members enforce in the namespaces of workspaces; baseline if empty.
 	PodSecurity transform.PodSecurity
 	// Clock is the real clock if nil.
@@ -186,6 +194,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.WritesPerMember == 0 {
 		c.WritesPerMember = DefaultWritesPerMember
+	}
+	if c.WriteQPS == 0 {
+		c.WriteQPS = DefaultWriteQPS
+	}
+	if c.WriteBurst == 0 {
+		c.WriteBurst = DefaultWriteBurst
 	}
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kcp-dev/logicalcluster/v3"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -43,7 +44,7 @@ func New(config Config) *Controller {
 	c.engine = engine.New(engine.Config[Key]{
 		Name: "sync", Reconcile: c.Reconcile, Workers: c.config.Workers, Clock: c.config.Clock, Metrics: c.config.Metrics,
 	})
-	c.lanes = &lanes{workers: c.config.WritesPerMember, may: c.config.Leader.IsLeader, do: c.do, done: c.wrote, all: map[workspace.Key]*lane{}}
+	c.lanes = &lanes{workers: c.config.WritesPerMember, qps: rate.Limit(c.config.WriteQPS), burst: c.config.WriteBurst, may: c.config.Leader.IsLeader, do: c.do, done: c.wrote, all: map[workspace.Key]*lane{}}
 	return c
 }
 

@@ -27,12 +27,13 @@ func (p *pass) ensure(member workspace.Key, t target) {
 	row := p.newRow(member, t.name)
 	defer func() {
 		if t.held && row.Object.Synced == metav1.ConditionTrue {
-			row.Object.Synced = metav1.ConditionFalse
-			row.explain(tmcv1alpha1.ReasonSyncing, "replicas are not raised until it is known again who lends every member; a shard of kcp has not been read yet")
+			row.Object.Synced, row.Object.SyncedGeneration = metav1.ConditionFalse, 0
+			row.explain(tmcv1alpha1.ReasonSyncing, "replicas are not divided anew until it is known who lends every member: a shard of kcp has not been read since the server was started")
 		}
 		p.rows = append(p.rows, row)
 	}()
 	down := p.c.config.Downstream
+	t.called = down.Called(member) // first: otherwise it may have been called since it seemed to be away
 	t.answers = down.Reachable(member) == metav1.ConditionTrue
 	p.wanted[member] = t
 	live, there := down.Copy(member, p.at())

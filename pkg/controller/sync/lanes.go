@@ -7,10 +7,13 @@ import (
 	"context"
 	"sync"
 
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
 
+	"github.com/kcp-dev/tmc/pkg/logkey"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -41,6 +44,9 @@ type outcome struct {
 type lanes struct {
 	ctx     context.Context //nolint:containedctx // that of Run; lanes are made while it runs
 	workers int
+	// qps and burst bound the writes of each member.
+	qps   rate.Limit
+	burst int
 	// may says whether this process still writes. A task that waited for longer than the lease lasted is dropped: whoever
 	// leads now has made its own, and who leads again looks at everything.
 	may  func() bool
@@ -54,6 +60,7 @@ type lanes struct {
 
 type lane struct {
 	queue workqueue.TypedInterface[Key]
+	pace  *rate.Limiter
 
 	mu      sync.Mutex
 	waiting map[Key]task
@@ -68,6 +75,7 @@ func (l *lanes) lane(member workspace.Key) *lane {
 	}
 	made := &lane{
 		queue:   workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: ""}),
+		pace:    rate.NewLimiter(l.qps, l.burst),
 		waiting: map[Key]task{}, busy: map[Key]string{},
 	}
 	l.all[member] = made
@@ -158,6 +166,13 @@ func (l *lanes) next(member workspace.Key, at *lane) bool {
 		return false
 	}
 	defer at.queue.Done(key)
+	if !at.waits(key) {
+		return true
+	}
+	// Waiting before the task is taken: it can be replaced or taken back meanwhile. What ends the wait ends all.
+	if err := at.pace.Wait(l.ctx); err != nil {
+		klog.FromContext(l.ctx).V(4).Info("Ended waiting to write to member", logkey.Member, member, "err", err)
+	}
 	at.mu.Lock()
 	may := l.ctx.Err() == nil && l.may() // asked with the lock held: a task that is handed in after the answer is another's
 	t, waits := at.waiting[key]
@@ -175,6 +190,14 @@ func (l *lanes) next(member workspace.Key, at *lane) bool {
 	at.mu.Unlock()
 	l.done(member, key, outcome{task: t, live: live, err: err})
 	return true
+}
+
+// waits reports whether a task waits for an object.
+func (at *lane) waits(key Key) bool {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	_, waits := at.waiting[key]
+	return waits
 }
 
 // remove ends the lane of a member that is gone.

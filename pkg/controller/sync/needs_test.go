@@ -720,7 +720,7 @@ func TestSummary(t *testing.T) {
 	w := newWorld(t)
 	all := workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}
 	row := func(cluster string, synced metav1.ConditionStatus, health tmcv1alpha1.Health, reason string, leaving bool) Row {
-		return Row{Cluster: cluster, Owner: all, Leaving: leaving, Object: tmcv1alpha1.PlacedObject{Kind: "Deployment", Name: "web", Synced: synced, Health: health, Reason: reason, Message: reason + " it is."}}
+		return Row{Cluster: cluster, Member: workspace.Key{Workspace: "acme", Name: cluster}, Owner: all, Leaving: leaving, Object: tmcv1alpha1.PlacedObject{Kind: "Deployment", Name: "web", Synced: synced, Health: health, Reason: reason, Message: reason + " it is."}}
 	}
 	w.c.states.publish(web, all, []Row{
 		row("a", metav1.ConditionTrue, tmcv1alpha1.HealthHealthy, "", false),

@@ -63,8 +63,8 @@ type target struct {
 	owner workspace.Key
 	// held says that the replicas are fewer than they should be by all that is known.
 	held bool
-	// answers says whether the member did when it was looked at.
-	answers bool
+	// answers says whether the member did when it was looked at, and called whether that was known.
+	answers, called bool
 }
 
 func (p *pass) ws() workspace.Key { return p.key.Object }

@@ -24,7 +24,7 @@ const readingPatience = 30 * time.Second
 // unknown says why nothing is known of a member's copies.
 func (p *pass) unknown(member workspace.Key, t target, row *Row) {
 	state := p.object.copyOf(member)
-	if !t.answers && p.c.config.Downstream.Called(member) {
+	if !t.answers && t.called {
 		state.readingSince = time.Time{}
 		row.isAway()
 		return
@@ -71,7 +71,8 @@ func (p *pass) wasTold(state *copyState, t target) bool {
 		desired, err := transform.Down(p.upstream, p.targetOf(t, nil))
 		return err == nil && transform.AppliedHash(desired) == state.told
 	}
-	if !p.upstream.GetCreationTimestamp().Time.Before(p.c.began) {
+	marked := p.kind.Claimed || slices.Contains(p.upstream.GetFinalizers(), tmcv1alpha1.SyncFinalizer)
+	if !marked || !p.upstream.GetCreationTimestamp().Time.Before(p.c.began) {
 		return false
 	}
 	observed, found, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
@@ -88,11 +89,16 @@ func (p *pass) tellUnlent() {
 		return
 	}
 	until, waits := p.awaitRead(&p.object.unlentSince)
+	if !waits {
+		p.later(p.c.config.Clock.Now().Add(doubtPause)) // nobody tells when it is known
+	}
 	for _, name := range p.unlent {
 		row := p.newRow(workspace.Key{}, name)
-		row.explain(tmcv1alpha1.ReasonMemberUnreachable, "it is not known yet who lends the member: a shard of kcp has not been read")
 		if waits {
 			row.ReadingUntil = until
+			row.explain(tmcv1alpha1.ReasonSyncing, "who lends the member is being read")
+		} else {
+			row.explain(tmcv1alpha1.ReasonMemberUnreachable, "it is not known who lends the member: a shard of kcp has not been read since the server was started")
 		}
 		p.rows = append(p.rows, row)
 	}

@@ -106,9 +106,37 @@ func TestWhatRunsOnUnlentMembersCounts(t *testing.T) {
 	wantDiff(t, "patches", []string(nil), w.tookPatches())
 	sum := w.c.Summary(all)
 	wantDiff(t, "copies that are desired, synced and being read", []int32{2, 1, 1}, []int32{sum.Desired, sum.Synced, sum.Reading})
+	wantDiff(t, "who is away", "", sum.Away)
 	w.wait(time.Minute)
 	wantDiff(t, "status while it is not known", []any{int64(10), int64(1)}, ready())
 	wantDiff(t, "who is away", "far", w.c.Summary(all).Away)
+}
+
+// Nor is what runs given to it, where weights give more to what has no labels.
+func TestSharesDoNotShrinkWhileLoansAreNotKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.join(workspace.Key{Workspace: "globex", Name: "far"})
+	w.deployment(10, image("nginx"))
+	w.place("all", "far", "east").Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
+		Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{
+			{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"known": "true"}}, Weight: new(int32(1))},
+			{ClusterSelector: &metav1.LabelSelector{}, Weight: new(int32(4))},
+		},
+	}
+	w.settle()
+	w.run(w.names["far"], web)
+	w.run(east, web)
+	w.wait(time.Minute)
+	delete(w.names, "far")
+	w.unlent = true
+	w.restart()
+	w.show()
+	w.wait(time.Minute)
+	wantDiff(t, "share while it is not known", int64(5), replicasOn(w, east))
+	w.deployment(10, image("nginx:2"))
+	w.wait(time.Minute)
+	wantDiff(t, "share after an edit", int64(5), replicasOn(w, east))
 }
 
 // The share of a member that is not known to be lent yet is not given to others, even if it goes by labels that are not known
@@ -125,6 +153,7 @@ func TestSharesStayWhileLoansAreNotKnown(t *testing.T) {
 		"another image":         {func(w *world) { w.deployment(10, image("nginx:2")) }, 5, "False"},
 		"scaled down":           {func(w *world) { w.deployment(2, image("nginx")) }, 2, "True"},
 		"scaled to nothing":     {func(w *world) { w.deployment(0, image("nginx")) }, 0, "True"},
+		"scaled down a little":  {func(w *world) { w.deployment(6, image("nginx")) }, 5, "True"},
 		"removed on the member": {func(w *world) { delete(w.members[east].truth, w.at(web)); w.show() }, 8, "True"},
 		"known again and scaled": {func(w *world) {
 			w.names["far"], w.unlent = workspace.Key{Workspace: "globex", Name: "far"}, false

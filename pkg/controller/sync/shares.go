@@ -21,8 +21,10 @@ type shares struct {
 	of map[string]*int32
 	// placeless says that none of them has a place on any member.
 	placeless bool
-	// unsure says that a member is not known to be lent yet.
+	// unsure says that a member is not known to be lent yet, and of are not the shares that they will be.
 	unsure bool
+	// all are the replicas of all members together.
+	all int32
 }
 
 func (p *pass) shares() shares {
@@ -40,7 +42,7 @@ func (p *pass) shares() shares {
 		out.of[name] = &share
 	}
 	out.placeless = count > 0 && placement.Unplaced(count, p.placement.Spec.ReplicaScheduling, divided) == count
-	out.unsure = p.isUnsure()
+	out.unsure, out.all = p.isUnsure(), count
 	return out
 }
 
@@ -52,17 +54,19 @@ func (p *pass) share(member workspace.Key, name string, s shares) target {
 	switch {
 	case s.placeless:
 		t.replicas = &running
-	case s.unsure && found && t.replicas != nil && *t.replicas > running:
-		// It may be the share of another one, which runs it. If it was not asked for by an edit, nothing is missing.
+	case s.unsure && found && t.replicas != nil && !p.autoscaled():
+		// What runs stays but for what all of them together are not to run any more. Only an edit can leave something undone.
+		stays := min(running, s.all)
 		observed, _, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
-		t.replicas, t.held = &running, err != nil || observed != p.upstream.GetGeneration()
+		t.held = stays != *t.replicas && (err != nil || observed != p.upstream.GetGeneration())
+		t.replicas = &stays
 	}
 	return t
 }
 
 // isUnsure reports whether nobody can say how a workload's replicas are divided: one of the members is not known to be lent
 // yet, as after a start beside a shard that is away, so that its labels, which weights may ask for, are not known either.
-// Its share must not be given to others meanwhile.
+// Its share must not be given to others meanwhile, nor theirs to it.
 func (p *pass) isUnsure() bool {
 	divides := p.placement.Spec.ReplicaScheduling != nil && p.placement.Spec.ReplicaScheduling.Type == tmcv1alpha1.ReplicasDivided
 	if p.loans || !divides {

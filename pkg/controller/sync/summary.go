@@ -50,7 +50,9 @@ func (c *Controller) Summary(placement workspace.Key) Summary {
 }
 
 func (s *Summary) add(row *Row) {
-	s.Occupied[row.Cluster] = true
+	if row.Member != (workspace.Key{}) { // otherwise it is not known which member it is
+		s.Occupied[row.Cluster] = true
+	}
 	object := &row.Object
 	if !row.Leaving {
 		s.Desired++

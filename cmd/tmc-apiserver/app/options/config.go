@@ -165,6 +165,8 @@ func (o CompletedOptions) BackendConfig(server *apiserver.Config) (backend.Confi
 		PathPrefix:         o.KCP.PathPrefix,
 		WorkloadExportName: o.KCP.WorkloadExportName,
 		DetachAfter:        o.Sync.DetachAfter,
+		WriteQPS:           o.Sync.WriteQPS,
+		WriteBurst:         o.Sync.WriteBurst,
 		TrustedLenders:     backend.Lenders(o.Sync.TrustedLenders),
 		PodSecurity:        transform.PodSecurity(o.Sync.PodSecurity),
 		StartGrace:         o.KCP.StartGrace,

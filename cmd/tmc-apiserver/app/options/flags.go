@@ -86,6 +86,9 @@ func (o *Options) addMemberFlags(fs *pflag.FlagSet) {
 func (o *Options) addSyncFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.Sync.DetachAfter, "detach-after", o.Sync.DetachAfter,
 		"How long the deletion of an object, or of a ClusterRegistration, waits for a member that cannot be reached; that of a ClusterRegistration whose member answers, ten times as long. What is left on a member is removed when it returns or is registered again.")
+	fs.Float64Var(&o.Sync.WriteQPS, "member-write-qps", o.Sync.WriteQPS,
+		"How many writes a second a member gets at most, each member for itself. At most 8 are under way at once.")
+	fs.IntVar(&o.Sync.WriteBurst, "member-write-burst", o.Sync.WriteBurst, "How many writes a member may get at once after it had fewer than --member-write-qps.")
 	fs.StringSliceVar(&o.Sync.TrustedLenders, "trusted-lenders", o.Sync.TrustedLenders,
 		"Workspaces whose members are used by every Placement of the workspaces that they lend them to: logical clusters, paths such as root:platform, or * for all. Members of other lenders have the taint "+tmcv1alpha1.LenderTaint+"=<logical cluster of the lender>:NoExecute there, which a Placement may tolerate.")
 	fs.StringVar(&o.Sync.PodSecurity, "pod-security-level", o.Sync.PodSecurity,

@@ -90,6 +90,9 @@ type MemberOptions struct {
 type SyncOptions struct {
 	// DetachAfter is how long a deletion waits for a member that cannot be reached.
 	DetachAfter time.Duration
+	// WriteQPS and WriteBurst bound the writes to each member.
+	WriteQPS   float64
+	WriteBurst int
 	// TrustedLenders are the workspaces whose loans are used without being asked for: see backend.Lenders.
 	TrustedLenders []string
 	// PodSecurity is the level of Pod Security that members enforce in the namespaces of workspaces.
@@ -144,7 +147,7 @@ func New() *Options {
 		Members: MemberOptions{
 			ProbeInterval: health.DefaultProbeInterval, ProbeTimeout: health.DefaultProbeTimeout, UnreachableAfter: health.DefaultUnreachableAfter,
 		},
-		Sync:  SyncOptions{DetachAfter: sync.DefaultDetachAfter, PodSecurity: string(transform.PodSecurityBaseline)},
+		Sync:  SyncOptions{DetachAfter: sync.DefaultDetachAfter, WriteQPS: sync.DefaultWriteQPS, WriteBurst: sync.DefaultWriteBurst, PodSecurity: string(transform.PodSecurityBaseline)},
 		Views: ViewOptions{CoalesceWindow: 100 * time.Millisecond, RefreshInterval: 30 * time.Second},
 		Controllers: ControllerOptions{
 			PublishEndpoints: true, LeaderElect: true,

@@ -88,7 +88,7 @@ func TestValidate(t *testing.T) {
 		"flags of kcp-operator": {args: f.operator()},
 		"everything": {args: f.operator("--shard-user-names=kcp-shard-root,kcp-shard-shard-1",
 			"--side-door-requestheader-client-ca-file="+f.ca, "--side-door-requestheader-allowed-names=side", "--side-door-requestheader-username-headers=X-Sd-User",
-			"--allowed-member-cidrs=127.0.0.0/8,::1/128", "--workload-export-name=workloads", "--detach-after=1s", "--trusted-lenders=root:a,2abc", "--pod-security-level=restricted", "--leader-elect=false", "--logging-format=json", "--shutdown-delay-duration=5s")},
+			"--allowed-member-cidrs=127.0.0.0/8,::1/128", "--workload-export-name=workloads", "--detach-after=1s", "--member-write-qps=5", "--member-write-burst=1", "--trusted-lenders=root:a,2abc", "--pod-security-level=restricted", "--leader-elect=false", "--logging-format=json", "--shutdown-delay-duration=5s")},
 		"nothing": {want: []string{"--kubeconfig is required", "--tls-cert-file and --tls-private-key-file are required", "--requestheader-client-ca-file or --side-door"}},
 		"everything wrong at once": {
 			args: []string{
@@ -96,14 +96,14 @@ func TestValidate(t *testing.T) {
 				"--requestheader-client-ca-file=" + missing, "--client-ca-file=" + missing, "--max-watches=-1", "--authorization-cache-size=0",
 				"--authorization-timeout=0s", "--allowed-member-cidrs=127.0.0.1", "--probe-interval=1ms", "--unreachable-after=1s", "--refresh-interval=1ms",
 				"--leader-elect-renew-deadline=20s", "--request-timeout=1ms", "--goaway-chance=1", "--max-requests-inflight=-1", "--min-request-timeout=0",
-				"--shutdown-delay-duration=-1s", "--start-grace=-1s", "--workload-export-name=Not_A_Name", "--detach-after=1ms", "--trusted-lenders=Root", "--pod-security-level=none", "--tracing-config-file=" + missing, "--secure-port=70000",
+				"--shutdown-delay-duration=-1s", "--start-grace=-1s", "--workload-export-name=Not_A_Name", "--detach-after=1ms", "--member-write-qps=NaN", "--member-write-burst=0", "--trusted-lenders=Root", "--pod-security-level=none", "--tracing-config-file=" + missing, "--secure-port=70000",
 			},
 			want: []string{
 				"--kubeconfig: open", "--export-name", "--path-prefix", "--tls-cert-file and --tls-private-key-file: open", "--requestheader-client-ca-file: ",
 				"--requestheader-allowed-names is required", "--requestheader-username-headers is required", "--client-ca-file: ", "must not be negative", "--authorization-cache-size",
 				"--authorization-timeout", "--allowed-member-cidrs", "--probe-interval", "--unreachable-after", "--refresh-interval",
 				"--leader-elect-lease-duration", "--request-timeout", "--goaway-chance", "--max-requests-inflight", "--min-request-timeout",
-				"--shutdown-delay-duration", "--start-grace", "--workload-export-name=\"Not_A_Name\"", "--detach-after=1ms is too short", "--trusted-lenders: \"Root\"", "none of privileged, baseline and restricted", "tracing-config-file", "--secure-port",
+				"--shutdown-delay-duration", "--start-grace", "--workload-export-name=\"Not_A_Name\"", "--detach-after=1ms is too short", "--member-write-qps=NaN is no rate", "--member-write-burst=0 is too small", "--trusted-lenders: \"Root\"", "none of privileged, baseline and restricted", "tracing-config-file", "--secure-port",
 			},
 		},
 		"lease of half a second more": {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -168,6 +169,12 @@ func (o CompletedOptions) validateMembers() []error {
 
 func (o CompletedOptions) validateSync() []error {
 	errs := []error{atLeast("--detach-after", o.Sync.DetachAfter, time.Second)}
+	if !(o.Sync.WriteQPS >= 1) || math.IsInf(o.Sync.WriteQPS, 0) { // not a number compares with nothing
+		errs = append(errs, fmt.Errorf("--member-write-qps=%v is no rate: the least is 1", o.Sync.WriteQPS))
+	}
+	if o.Sync.WriteBurst < 1 {
+		errs = append(errs, fmt.Errorf("--member-write-burst=%d is too small: the least is 1", o.Sync.WriteBurst))
+	}
 	if err := backend.Lenders(o.Sync.TrustedLenders).Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-lenders: %w", err))
 	}
