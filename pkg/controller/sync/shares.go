@@ -50,6 +50,9 @@ func (p *pass) shares() shares {
 // stops nothing.
 func (p *pass) share(member workspace.Key, name string, s shares) target {
 	t := target{name: name, replicas: s.of[name], owner: p.owner}
+	if !s.placeless && !s.unsure {
+		return t
+	}
 	running, found := p.running(member)
 	switch {
 	case s.placeless:
