@@ -222,7 +222,7 @@ func BenchmarkPlaceOne(b *testing.B) {
 }
 
 // BenchmarkReschedule10k decides anew on 10,000 placements over 1,000 members, from the objects. The reference is measured on
-// 20 of them. BenchmarkDecide of the controller has the rest of what each costs the server.
+// 20 of them. BenchmarkDecideAgain of the controller has the rest of what each costs the server.
 func BenchmarkReschedule10k(b *testing.B) {
 	const placements, members, sample = 10_000, 1000, 20
 	statuses, snapshot := benchMembers(members)
