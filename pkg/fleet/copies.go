@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
@@ -112,25 +113,14 @@ func (f *Fleet) APIs(member workspace.Key) map[schema.GroupResource]API {
 	return m.copies.apis()
 }
 
-// Called says whether it is known how a member answers: it was called since it is observed by this process. Before that, its
-// condition Reachable is Unknown although nothing is wrong with it. Observed is false if there is no such member.
-func (f *Fleet) Called(member workspace.Key) (called, observed bool) {
+// Reachable returns the member's condition Reachable. Before its first call its reason is Pending, and nothing is wrong with it.
+// Observed is false if there is no such member; the condition is Unknown then.
+func (f *Fleet) Reachable(member workspace.Key) (condition metav1.Condition, observed bool) {
 	m, found := f.find(member)
 	if !found {
-		return false, false
+		return metav1.Condition{Type: tmcv1alpha1.ConditionReachable, Status: metav1.ConditionUnknown}, false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.called(), true
-}
-
-// Reachable returns the status of the member's condition Reachable; it is Unknown if there is no such member.
-func (f *Fleet) Reachable(member workspace.Key) metav1.ConditionStatus {
-	m, found := f.find(member)
-	if !found {
-		return metav1.ConditionUnknown
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.reach.Condition().Status
+	return m.reach.Condition(), true
 }

@@ -88,8 +88,8 @@ func TestCopiesAreListedAndFollowed(t *testing.T) {
 	if at, ok := h.CopiesConfirmedAt(east); !ok || at.IsZero() {
 		t.Errorf("CopiesConfirmedAt() = %s, %t", at, ok)
 	}
-	if called, observed := h.Called(east); h.Reachable(east) != metav1.ConditionTrue || !called || !observed {
-		t.Errorf("Reachable() = %s, Called() = %t, %t", h.Reachable(east), called, observed)
+	if got, observed := h.Reachable(east); got.Status != metav1.ConditionTrue || got.Reason == tmcv1alpha1.ReasonPending || !observed {
+		t.Errorf("Reachable() = %+v, %t", got, observed)
 	}
 }
 
@@ -121,8 +121,8 @@ func TestCopiesKnowNothingOfStrangers(t *testing.T) {
 	if _, ok := h.CopiesConfirmedAt(east); ok {
 		t.Error("no member confirmed something")
 	}
-	if called, observed := h.Called(east); h.Reachable(east) != metav1.ConditionUnknown || called || observed {
-		t.Errorf("Reachable() = %s, Called() = %t, %t", h.Reachable(east), called, observed)
+	if got, observed := h.Reachable(east); got.Status != metav1.ConditionUnknown || observed {
+		t.Errorf("Reachable() = %+v, %t", got, observed)
 	}
 	member := newFakeMember(t)
 	h.Ensure(east, member.connection())
@@ -174,7 +174,10 @@ func TestCopiesOutliveAnOutage(t *testing.T) {
 	h.waitSynced(deployments)
 	member.answer(statusAnswer(503))
 	member.closeConnections()
-	eventually(t, func() bool { return !h.CopiesSynced(east, deployments) && h.Reachable(east) == metav1.ConditionFalse }, func() string { return "the outage" })
+	eventually(t, func() bool {
+		got, _ := h.Reachable(east)
+		return !h.CopiesSynced(east, deployments) && got.Status == metav1.ConditionFalse
+	}, func() string { return "the outage" })
 	confirmed, _ := h.CopiesConfirmedAt(east)
 	h.waitValue(keyOf(deployments, "web-1"), "one")
 	member.copies.set(deployments, newCopy(deployments, "web-1", "two"))
@@ -205,8 +208,8 @@ func TestFirstFailureIsTold(t *testing.T) {
 	h.Ensure(east, connection)
 	h.waitCondition(east, tmcv1alpha1.ConditionReachable, "Unknown/DialFailed")
 	eventually(t, func() bool { return len(h.members) > 0 }, func() string { return "a call of OnMemberCopies" })
-	if called, observed := h.Called(east); !called || !observed {
-		t.Errorf("Called() = %t, %t", called, observed)
+	if got, observed := h.Reachable(east); got.Reason == tmcv1alpha1.ReasonPending || !observed {
+		t.Errorf("Reachable() = %+v, %t", got, observed)
 	}
 }
 

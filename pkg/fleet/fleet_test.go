@@ -221,8 +221,8 @@ func TestFleetBeforeRunIsPending(t *testing.T) {
 		!is(state, tmcv1alpha1.ConditionCapacityKnown, "Unknown/Pending") || state.CapacityCounted {
 		t.Errorf("state = %s", describe(state))
 	}
-	if called, observed := f.Called(east); called || !observed {
-		t.Errorf("Called() = %t, %t", called, observed)
+	if got, observed := f.Reachable(east); got.Reason != tmcv1alpha1.ReasonPending || !observed {
+		t.Errorf("Reachable() = %+v, %t", got, observed)
 	}
 	if _, ok := f.ConfirmedAt(east); ok {
 		t.Error("a member that was never called confirmed its figures")

@@ -142,28 +142,25 @@ func (m *member) confirmedAt() (time.Time, bool) {
 // update runs a step that returns whether the state differs now, and tells so.
 func (m *member) update(step func(now time.Time) bool) {
 	m.mu.Lock()
-	before, called := m.reach.Condition().Status, m.called()
+	before := m.reach.Condition()
 	differs := step(m.config.Clock.Now())
 	if differs {
 		m.generation++
 	}
-	after := m.reach.Condition().Status
-	if after != before && !m.gone {
-		m.config.Metrics.members.WithLabelValues(string(before)).Dec()
-		m.config.Metrics.members.WithLabelValues(string(after)).Inc()
+	after := m.reach.Condition()
+	if after.Status != before.Status && !m.gone {
+		m.config.Metrics.members.WithLabelValues(string(before.Status)).Dec()
+		m.config.Metrics.members.WithLabelValues(string(after.Status)).Inc()
 	}
-	answered := m.called() != called
 	m.mu.Unlock()
 	if differs {
 		m.changed(m.key)
 	}
-	if after != before || answered {
+	// Who waits for the first call is told, too, if the status is Unknown after it as before.
+	if after.Status != before.Status || (after.Reason == tmcv1alpha1.ReasonPending) != (before.Reason == tmcv1alpha1.ReasonPending) {
 		m.copies.notify()
 	}
 }
-
-// called says whether it is known how the member answers. The caller holds the lock.
-func (m *member) called() bool { return m.reach.Condition().Reason != tmcv1alpha1.ReasonPending }
 
 // advance lets time pass, and returns when the state will differ if nothing happens.
 func (m *member) advance() (expiry time.Time, ok bool) {

@@ -72,18 +72,10 @@ type Member struct {
 // NewSnapshot compiles what is known of the members. Of several with the same name the last counts.
 func NewSnapshot(clusters []Cluster) *Snapshot {
 	members := make([]*Member, 0, len(clusters))
-	all := make([]Member, len(clusters)) // together, for decisions read one after the other
 	for i := range clusters {
-		all[i] = newMember(&clusters[i])
-		members = append(members, &all[i])
+		members = append(members, NewMember(&clusters[i]))
 	}
 	return SnapshotOf(members)
-}
-
-// NewMember compiles what is known of a member.
-func NewMember(c *Cluster) *Member {
-	m := newMember(c)
-	return &m
 }
 
 // Name is the name of the member's ClusterStatus in the workspace.
@@ -150,8 +142,9 @@ func (s *Snapshot) lookup(name string) *Member {
 	return nil
 }
 
-func newMember(c *Cluster) Member {
-	m := Member{
+// NewMember compiles what is known of a member.
+func NewMember(c *Cluster) *Member {
+	m := &Member{
 		known:         c.CapacityKnown,
 		ready:         c.Ready == metav1.ConditionTrue,
 		unschedulable: c.Unschedulable,

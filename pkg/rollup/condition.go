@@ -237,11 +237,10 @@ func (m *merge) conditions(s shape) []any {
 	}
 	out := make([]any, 0, len(kinds))
 	for i, kind := range kinds {
-		c, ok := m.unheardOf(kind), true
-		if i < told {
-			c, ok = m.judge(kind, polarityOf(kind))
-		}
-		if ok {
+		if i >= told {
+			c := m.unheardOf(kind)
+			out = append(out, m.render(&c, s))
+		} else if c, ok := m.judge(kind, polarityOf(kind)); ok {
 			out = append(out, m.render(&c, s))
 		}
 	}

@@ -23,7 +23,10 @@ func (m *merge) volumeClaim() map[string]any {
 	var modes []any
 	capacity := map[string]any{}
 	first := true
-	before := m.boundBefore()
+	var before map[string]any
+	if m.unheard > 0 {
+		before = m.boundBefore()
+	}
 	for i := range m.views {
 		status := m.views[i].status
 		if m.views[i].unheard { // what a claim can hold does not go with the connection

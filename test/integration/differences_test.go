@@ -14,32 +14,22 @@ import (
 )
 
 // differences are what a member does not have as the workspace has it. Beside that it has what its API server sets by
-// default, but no data of its own.
+// default, but no data of its own, and no label that only kcp or TMC may use.
 func differences(of, live *unstructured.Unstructured) []string {
-	out := cmp.Diff(of.Object["data"], live.Object["data"])
 	found := lacking("spec", of.Object["spec"], live.Object["spec"])
-	labels := of.GetLabels()
-	for label := range labels { // kcp's own, and those that TMC reserves, mean nothing on a member
-		if prefix, _, _ := strings.Cut(label, "/"); prefix == "kcp.io" || strings.HasSuffix(prefix, ".kcp.io") {
-			delete(labels, label)
-			if value, there := live.GetLabels()[label]; there {
-				found = append(found, fmt.Sprintf("label %s=%s came along", label, value))
-			}
+	has := live.GetLabels()
+	for label, want := range of.GetLabels() {
+		got, there := has[label]
+		prefix, _, _ := strings.Cut(label, "/")
+		reserved := prefix == "kcp.io" || strings.HasSuffix(prefix, ".kcp.io")
+		if reserved && there || !reserved && (!there || got != want) {
+			found = append(found, fmt.Sprintf("label %s is %q, %t there", label, got, there))
 		}
 	}
-	found = append(found, lacking("labels", asAny(labels), asAny(live.GetLabels()))...)
-	if out != "" {
-		found = append(found, "data (-workspace +member): "+out)
+	if diff := cmp.Diff(of.Object["data"], live.Object["data"]); diff != "" {
+		found = append(found, "data (-workspace +member): "+diff)
 	}
 	return found
-}
-
-func asAny(labels map[string]string) map[string]any {
-	out := make(map[string]any, len(labels))
-	for key, value := range labels {
-		out[key] = value
-	}
-	return out
 }
 
 // lacking are the paths at which something is not as it is wanted. Lists have the same items; maps may have more.
@@ -63,7 +53,7 @@ func lacking(path string, want, got any) []string {
 		}
 		return found
 	default:
-		if diff := cmp.Diff(want, got); diff != "" {
+		if !cmp.Equal(want, got) {
 			return []string{fmt.Sprintf("%s is %v, want %v", path, got, want)}
 		}
 		return nil

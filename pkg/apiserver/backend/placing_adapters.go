@@ -127,20 +127,16 @@ func (d downstream) Missing(member workspace.Key, gr schema.GroupResource) (stri
 	return api.Message, api.Known && !api.Served
 }
 
-func (d downstream) Reachable(member workspace.Key) metav1.ConditionStatus {
-	return d.fleet.Reachable(member)
-}
-
-// Called is true also of a member that is not observed, as one whose credentials are not valid; but not before its registration
-// and its credentials have been read.
-func (d downstream) Called(member workspace.Key) bool {
-	called, observed := d.fleet.Called(member)
+// Reachable counts a member that is not observed, as one whose credentials are not valid, as called; but not before its
+// registration and its credentials have been read.
+func (d downstream) Reachable(member workspace.Key) (answers, called bool) {
+	condition, observed := d.fleet.Reachable(member)
 	if observed {
-		return called
+		return condition.Status == metav1.ConditionTrue, condition.Reason != tmcv1alpha1.ReasonPending
 	}
 	known, found := d.members.Observation(member)
 	ready := meta.FindStatusCondition(known.Conditions, tmcv1alpha1.ConditionReady)
-	return found && ready != nil && ready.Reason != tmcv1alpha1.ReasonPending
+	return false, found && ready != nil && ready.Reason != tmcv1alpha1.ReasonPending
 }
 
 func (d downstream) Apply(ctx context.Context, member workspace.Key, at sync.Location, object *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
@@ -242,7 +238,8 @@ func (f facts) addCluster(out *view.PlacementFacts, ws logicalcluster.Name, name
 		return
 	}
 	at, _ := f.parts.fleet.CopiesConfirmedAt(member)
-	out.Clusters[name] = view.ClusterFacts{Reachable: f.parts.fleet.Reachable(member), ConfirmedAt: at}
+	reachable, _ := f.parts.fleet.Reachable(member)
+	out.Clusters[name] = view.ClusterFacts{Reachable: reachable.Status, ConfirmedAt: at}
 }
 
 // ConfirmedAt returns when the member of a Placement that was heard of least recently confirmed its copies.

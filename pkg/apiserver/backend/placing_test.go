@@ -424,7 +424,8 @@ func TestDownstreamWithoutItsMember(t *testing.T) {
 	down := downstream{p.fleet, p.members}
 	at := sync.Location{Resource: deployments, Namespace: "shop", Name: "web"}
 	object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop"}}}
-	if _, found := down.Copy(east, at); found || down.Synced(east, deployments) || down.Reachable(east) == metav1.ConditionTrue || down.Called(east) {
+	answers, called := down.Reachable(east)
+	if _, found := down.Copy(east, at); found || down.Synced(east, deployments) || answers || called {
 		t.Error("something is known of a member that is not connected")
 	}
 	if _, missing := down.Missing(east, deployments.GroupResource()); missing {
@@ -467,8 +468,8 @@ func TestCalledWithoutAConnection(t *testing.T) {
 		"its Secret is read": {noted{east: ready(tmcv1alpha1.ReasonPending)}, false},
 		"its Secret is bad":  {noted{east: ready(tmcv1alpha1.ReasonInvalidCredentials)}, true},
 	} {
-		if got := (downstream{p.fleet, tc.members}).Called(east); got != tc.want {
-			t.Errorf("%s: %t, want %t", name, got, tc.want)
+		if answers, called := (downstream{p.fleet, tc.members}).Reachable(east); answers || called != tc.want {
+			t.Errorf("%s: %t, %t, want %t", name, answers, called, tc.want)
 		}
 	}
 }

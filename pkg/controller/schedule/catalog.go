@@ -87,12 +87,12 @@ func (c *catalog) ask(kinds []schema.GroupResource) {
 
 // page returns what is known of a workspace, or what is to be made known by the one who asks: whoever forgets it meanwhile
 // takes it out of the catalog, so that it is used this once.
-func (c *catalog) page(ws logicalcluster.Name, trusts func(lender logicalcluster.Name) bool) (found *page, made bool) {
+func (c *catalog) page(ws logicalcluster.Name, trusts func(ws, lender logicalcluster.Name) bool) (found *page, made bool) {
 	c.mu.Lock()
 	found = c.pages[ws]
 	made = found != nil && found.made
 	c.mu.Unlock()
-	if made && found.holds(trusts) {
+	if made && found.holds(ws, trusts) {
 		return found, true
 	}
 	c.mu.Lock()
@@ -104,9 +104,9 @@ func (c *catalog) page(ws logicalcluster.Name, trusts func(lender logicalcluster
 
 // holds reports whether lenders are trusted as they were. That may change with no one being told: another workspace may claim
 // the path that a lender was trusted by.
-func (p *page) holds(trusts func(lender logicalcluster.Name) bool) bool {
+func (p *page) holds(ws logicalcluster.Name, trusts func(ws, lender logicalcluster.Name) bool) bool {
 	for lender, trusted := range p.trusted {
-		if trusts(lender) != trusted {
+		if trusts(ws, lender) != trusted {
 			return false
 		}
 	}
@@ -140,7 +140,7 @@ func (c *catalog) keep(made *bool) {
 // a time.
 func (c *Controller) snapshot(key workspace.Key) (snapshot *placement.Snapshot, unknown string) {
 	c.catalog.ask(c.config.Workloads.Kinds())
-	known, made := c.catalog.page(key.Workspace, c.config.TrustsLender)
+	known, made := c.catalog.page(key.Workspace, c.trusts)
 	if !made {
 		c.fill(known, key.Workspace)
 		if len(known.looks) == 0 { // it is made at once, and may be asked for never again
@@ -169,7 +169,11 @@ func (c *Controller) fill(p *page, ws logicalcluster.Name) {
 	compiled := make([]*placement.Member, 0, len(members))
 	var unknowns []string
 	for name, registration := range members {
-		seen := c.lookAt(lookKey{registration, name, !c.trusts(p, ws, registration.Workspace)})
+		lender := registration.Workspace
+		if _, asked := p.trusted[lender]; !asked {
+			p.trusted[lender] = c.trusts(ws, lender)
+		}
+		seen := c.lookAt(lookKey{registration, name, !p.trusted[lender]})
 		if !seen.there {
 			continue
 		}
@@ -181,19 +185,6 @@ func (c *Controller) fill(p *page, ws logicalcluster.Name) {
 	}
 	slices.Sort(unknowns)
 	p.snapshot, p.unknown = placement.SnapshotOf(compiled), strings.Join(unknowns, "; ")
-}
-
-// trusts reports whether a workspace may have the members of another one unasked, and notes that.
-func (c *Controller) trusts(p *page, ws, lender logicalcluster.Name) bool {
-	if ws == lender {
-		return true
-	}
-	trusted, known := p.trusted[lender]
-	if !known {
-		trusted = c.config.TrustsLender(lender)
-		p.trusted[lender] = trusted
-	}
-	return trusted
 }
 
 // lookAt returns what a member looks like.

@@ -15,19 +15,15 @@ import (
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-// changing changes something in the moment in which a member is looked at.
+// changing is a look at a member in the middle of which something happens.
 type changing struct {
 	*world
-
-	once func()
+	meanwhile
 }
 
 func (i *changing) Observation(at workspace.Key) (view.Observation, bool) {
 	found, ok := i.world.Observation(at)
-	if change := i.once; change != nil {
-		i.once = nil
-		change()
-	}
+	i.happen()
 	return found, ok
 }
 
@@ -48,7 +44,7 @@ func TestChangesWhileMembersAreLookedAt(t *testing.T) {
 			w.deploy("web", 1, "10")
 			all := w.place("all", selecting("web"))
 			w.c.catalog.forget(registration("east"), "acme")
-			members.once = func() { change(w) }
+			members.meanwhile = func() { change(w) }
 			w.reconcile(all)
 			wantDiff(t, "chosen by what was there", "", w.chosen(all))
 			w.reconcile(all)
@@ -62,12 +58,8 @@ func TestChangesWhileMembersAreLookedAt(t *testing.T) {
 // Nobody tells the scheduler when another workspace takes over the path that a lender is trusted by.
 func TestTrustIsAskedForEachDecision(t *testing.T) {
 	t.Parallel()
-	w := stepped(t)
 	trusts := true
-	w.c.config.TrustsLender = func(logicalcluster.Name) bool { return trusts }
-	w.join("east", "4")
-	w.lendFrom("platform")
-	w.deploy("web", 2, "1")
+	w := borrowing(t, &trusts)
 	w.deploy("api", 2, "1")
 	first := w.place("first", selecting("web"))
 	w.settle()

@@ -196,11 +196,7 @@ func (c *Controller) SetEntries(registration workspace.Key) {
 		}
 		c.enqueueViewers(ws, changedPresence, registration)
 		lent.Insert(ws)
-		for _, key := range c.places.in(ws) {
-			if c.names(key, moved) {
-				c.config.OnDecision(key)
-			}
-		}
+		c.tellNamed(ws, moved)
 	}
 	if lent.Len() > 0 {
 		c.config.OnLending(registration, lent)
@@ -218,6 +214,16 @@ func (c *Controller) ignores(key workspace.Key, members sets.Set[string]) bool {
 func (c *Controller) names(key workspace.Key, members sets.Set[string]) bool {
 	p, found := c.config.Placements.Find(key)
 	return found && slices.ContainsFunc(c.Decisions(p), func(d tmcv1alpha1.PlacementDecision) bool { return members.Has(d.ClusterName) })
+}
+
+// tellNamed tells of the Placements of a workspace whose decisions name one of some members: who is behind a name, or may have
+// it, differs although the decisions stay.
+func (c *Controller) tellNamed(ws logicalcluster.Name, members sets.Set[string]) {
+	for _, key := range c.places.in(ws) {
+		if c.names(key, members) {
+			c.config.OnDecision(key)
+		}
+	}
 }
 
 // MemberChanged makes the controller look at the Placements that a change of a member may matter to: all of those who see

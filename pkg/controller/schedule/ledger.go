@@ -41,13 +41,11 @@ func (l *ledger) owedToOthers(placement workspace.Key, of func(member workspace.
 			continue
 		}
 		own, has := l.promises[member][placement]
-		switch {
-		case !has:
-			owed[member] = sum.DeepCopy()
-		case len(l.promises[member]) > 1:
-			owed[member] = sum.DeepCopy() // quantities may share what they are made of
-			takeFrom(owed[member], own.amount)
+		if has && len(l.promises[member]) == 1 {
+			continue
 		}
+		owed[member] = sum.DeepCopy() // quantities may share what they are made of
+		takeFrom(owed[member], own.amount)
 	}
 	return owed
 }

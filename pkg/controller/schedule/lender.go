@@ -4,8 +4,6 @@
 package schedule
 
 import (
-	"slices"
-
 	"github.com/kcp-dev/logicalcluster/v3"
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,12 +23,7 @@ func (c *Controller) LenderChanged(lender logicalcluster.Name) {
 		c.catalog.forget(registration, viewers...)
 		for _, ws := range viewers {
 			c.enqueueViewers(ws, changedPresence, registration)
-			names := c.roster.namesIn(ws, registration)
-			for _, key := range c.places.in(ws) {
-				if c.names(key, names) {
-					c.config.OnDecision(key)
-				}
-			}
+			c.tellNamed(ws, c.roster.namesIn(ws, registration))
 		}
 	}
 }
@@ -46,14 +39,6 @@ func (c *Controller) trustChanged(lender logicalcluster.Name) bool {
 		delete(c.trusted, lender)
 	}
 	return trusted != before
-}
-
-// taintsOf returns the taints of a member as a workspace has it.
-func (c *Controller) taintsOf(member workspace.Key, ws logicalcluster.Name, own []tmcv1alpha1.Taint) []tmcv1alpha1.Taint {
-	if member.Workspace == ws || c.config.TrustsLender(member.Workspace) {
-		return own
-	}
-	return append(slices.Clip(own), lenderTaint(member.Workspace))
 }
 
 // Concerns reports whether some Placement of a namespace may have a member, and whether one was decided to have one of the
@@ -75,14 +60,16 @@ func (c *Controller) Concerns(ws logicalcluster.Name, namespace string, member w
 // Accepts reports whether a Placement may have a member at all: one of its own workspace, or one whose lender is trusted or
 // asked for. A decision names a member as the workspace does, and somebody else's may have taken that name.
 func (c *Controller) Accepts(p *tmcv1alpha1.Placement, member workspace.Key) bool {
-	for _, taint := range c.taintsOf(member, logicalcluster.From(p), nil) {
-		if !placement.Tolerated(&taint, p.Spec.Tolerations) {
-			return false
-		}
-	}
-	return true
+	taint := lenderTaint(member.Workspace)
+	return c.trusts(logicalcluster.From(p), member.Workspace) || placement.Tolerated(&taint, p.Spec.Tolerations)
 }
 
+// trusts reports whether a workspace has the members of another one, or its own, without asking for them.
+func (c *Controller) trusts(ws, lender logicalcluster.Name) bool {
+	return ws == lender || c.config.TrustsLender(lender)
+}
+
+// lenderTaint is the taint that members of a lender have where he is not trusted.
 func lenderTaint(lender logicalcluster.Name) tmcv1alpha1.Taint {
 	return tmcv1alpha1.Taint{Key: tmcv1alpha1.LenderTaint, Value: lender.String(), Effect: corev1.TaintEffectNoExecute}
 }

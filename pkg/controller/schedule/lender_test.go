@@ -91,15 +91,22 @@ func TestBusyMembersScoreLess(t *testing.T) {
 	wantDiff(t, "chosen", "idle", w.chosen(all))
 }
 
-// A lender that is known to be trusted, or not any more, concerns those who see its members, once.
-func TestTrustConcernsTheBorrowers(t *testing.T) {
-	t.Parallel()
+// borrowing is a world with a Deployment, a member of its own and one that is lent by whoever is trusted or not.
+func borrowing(t *testing.T, trusts *bool) *world {
+	t.Helper()
 	w := stepped(t)
-	trusts := false
-	w.c.config.TrustsLender = func(logicalcluster.Name) bool { return trusts }
+	w.c.config.TrustsLender = func(logicalcluster.Name) bool { return *trusts }
 	w.join("east", "4")
 	w.lendFrom("platform")
 	w.deploy("web", 2, "1")
+	return w
+}
+
+// A lender that is known to be trusted, or not any more, concerns those who see its members, once.
+func TestTrustConcernsTheBorrowers(t *testing.T) {
+	t.Parallel()
+	trusts := false
+	w := borrowing(t, &trusts)
 	all := w.place("all", selecting("web"))
 	w.settle()
 	wantDiff(t, "chosen", "east", w.chosen(all))

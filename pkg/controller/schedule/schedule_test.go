@@ -881,6 +881,18 @@ func TestRetiringSince(t *testing.T) {
 	wantDiff(t, "decisions", "", w.chosen(all))
 }
 
+// progressed is a world with one Placement, whose copies have come so far.
+func progressed(t *testing.T, progress Progress) (w *world, all workspace.Key) {
+	t.Helper()
+	w = stepped(t)
+	w.join("east", "10")
+	w.deploy("web", 1, "1")
+	all = w.place("all", nil)
+	w.progress[all] = progress
+	w.settle()
+	return w, all
+}
+
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -898,12 +910,7 @@ func TestVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := stepped(t)
-			w.join("east", "10")
-			w.deploy("web", 1, "1")
-			all := w.place("all", nil)
-			w.progress[all] = tc.progress
-			w.settle()
+			w, all := progressed(t, tc.progress)
 			wantDiff(t, "conditions", []string{tc.synchronized, tc.available, tc.ready}, []string{
 				w.condition(all, tmcv1alpha1.ConditionSynchronized), w.condition(all, tmcv1alpha1.ConditionAvailable), w.condition(all, tmcv1alpha1.ConditionReady),
 			})
@@ -938,12 +945,7 @@ func TestVerdictsStandWhileCopiesAreRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := stepped(t)
-			w.join("east", "10")
-			w.deploy("web", 1, "1")
-			all := w.place("all", nil)
-			w.progress[all] = tc.before
-			w.settle()
+			w, all := progressed(t, tc.before)
 			if tc.edited {
 				w.placements[all].Generation++
 			}

@@ -16,15 +16,22 @@ import (
 // interrupted is a look at a Placement in the middle of which something happens.
 type interrupted struct {
 	placements
-	meanwhile func()
+	meanwhile
+}
+
+// meanwhile is what happens once, in the middle of a look.
+type meanwhile func()
+
+func (m *meanwhile) happen() {
+	if happens := *m; happens != nil {
+		*m = nil
+		happens()
+	}
 }
 
 func (i *interrupted) Find(at workspace.Key) (*tmcv1alpha1.Placement, bool) {
 	found, exists := i.placements.Find(at)
-	if meanwhile := i.meanwhile; meanwhile != nil {
-		i.meanwhile = nil
-		meanwhile()
-	}
+	i.happen()
 	return found, exists
 }
 

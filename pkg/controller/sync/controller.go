@@ -308,15 +308,15 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (engine.Result, err
 	if !known {
 		return engine.Result{}, nil
 	}
-	reading := c.endReading(key)
 	p := &pass{c: c, key: key, kind: kind, object: c.states.object(key)}
 	p.takeIn(c.states.takeOutcomes(key))
 	if !p.plan() {
 		result := p.doubt() // it is not certain yet what should be
-		result.After = soonest(result.After, reading)
+		result.After = soonest(result.After, c.endReading(key))
 		return result, nil
 	}
 	if stale, err := p.mark(ctx); stale || err != nil {
+		c.endReading(key)
 		return engine.Result{}, err // of one that changed meanwhile, nothing is known that could be carried out
 	}
 	p.carryOut()

@@ -33,8 +33,7 @@ func (p *pass) ensure(member workspace.Key, t target) {
 		p.rows = append(p.rows, row)
 	}()
 	down := p.c.config.Downstream
-	t.called = down.Called(member) // first: otherwise it may have been called since it seemed to be away
-	t.answers = down.Reachable(member) == metav1.ConditionTrue
+	t.answers, t.called = down.Reachable(member)
 	p.wanted[member] = t
 	live, there := down.Copy(member, p.at())
 	if there && isCopyOf(live, p.key.Object) {
@@ -77,8 +76,7 @@ func (p *pass) targetOf(t target, live *unstructured.Unstructured) transform.Tar
 	}
 	out.OmitReplicas = true
 	if live != nil {
-		if replicas, found, err := unstructured.NestedInt64(live.Object, "spec", "replicas"); found && err == nil {
-			kept := int32(min(max(replicas, 0), 1<<30))
+		if kept, found := replicasOf(live); found {
 			out.OmitReplicas, out.Replicas = false, &kept
 		}
 	}

@@ -344,12 +344,7 @@ func TestEventsOncePerProblem(t *testing.T) {
 // FLT-01: copies that are left stay until those on the chosen members are healthy.
 func TestFLT01LeavingCopiesStayUntilReplaced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.deployment(1, image("nginx"))
-	w.place("all", "east")
-	w.settle()
-	w.run(east, web)
-	w.wait(time.Second)
+	w := running(t, 1, east)
 	w.members[west].away = true
 	w.took()
 	w.place("all", "(east)", "west")

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
-	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 // A member is left until nothing of the Placement is there any more. What a workload needed must not wait for that, or
@@ -40,7 +39,7 @@ func TestDependenciesLeaveAMemberThatIsBeingLeft(t *testing.T) {
 			if w.copy(west, web) == nil || w.copy(west, settings) == nil {
 				t.Error("the other member lost something")
 			}
-			if w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}).Occupied["east"] {
+			if w.c.Summary(all).Occupied["east"] {
 				t.Error("the member counts as occupied")
 			}
 		})

@@ -79,7 +79,7 @@ func TestMemberThatLacksAKindIsLeft(t *testing.T) {
 	w.members[west].truth[w.at(job)].Object["status"] = map[string]any{"succeeded": int64(1), "conditions": []any{map[string]any{"type": "Complete", "status": "True"}}}
 	w.show()
 	w.wait(time.Minute)
-	if sum := w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}); sum.Occupied["east"] || sum.Problem != "" {
+	if sum := w.c.Summary(all); sum.Occupied["east"] || sum.Problem != "" {
 		t.Errorf("the member is not left: %+v", sum)
 	}
 	w.remove(job)

@@ -42,7 +42,7 @@ func TestDependenciesComeFirstAndLeaveLast(t *testing.T) {
 	if config < 0 || workload < config {
 		t.Errorf("the writes are %q", writes)
 	}
-	wantDiff(t, "owner of the rows", workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}, w.c.states.rows[settings][0].Owner)
+	wantDiff(t, "owner of the rows", all, w.c.states.rows[settings][0].Owner)
 
 	w.settings("c")
 	w.wait(time.Second)
@@ -430,7 +430,7 @@ func TestSuspendedDispatching(t *testing.T) {
 	ready, _, _ := unstructured.NestedInt64(w.objects[web].Object, "status", "readyReplicas")
 	wantDiff(t, "ready", int64(1), ready)
 	p.Spec.Suspension = nil
-	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.c.EnqueuePlacement(all)
 	w.wait(time.Minute)
 	wantDiff(t, "writes when it ends", true, slices.Contains(w.took(), "east force deployments web") && w.copy(east, fresh) != nil)
 	p.Spec.Suspension = &tmcv1alpha1.Suspension{Dispatching: true}
@@ -450,14 +450,14 @@ func TestSuspendedDispatchingHoldsDependencies(t *testing.T) {
 	p := w.place("all", "east")
 	w.settle()
 	p.Spec.Suspension = &tmcv1alpha1.Suspension{Dispatching: true}
-	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.c.EnqueuePlacement(all)
 	w.settle()
 	w.took()
 	w.settings("c")
 	w.wait(time.Minute)
 	wantDiff(t, "writes", []string(nil), w.took())
 	p.Spec.Suspension = nil
-	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.c.EnqueuePlacement(all)
 	w.wait(time.Minute)
 	wantDiff(t, "writes when it ends", []string{"east force configmaps settings"}, w.took())
 }
@@ -535,13 +535,13 @@ func TestObjectThatIsNotSelectedAnyMore(t *testing.T) {
 	w.place("all", "east")
 	w.settle()
 	w.placements = nil
-	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.c.EnqueuePlacement(all)
 	w.wait(time.Minute)
 	if w.copy(east, web) != nil || len(w.objects[web].GetFinalizers()) != 0 {
 		t.Error("it is still there, or held")
 	}
 	wantDiff(t, "rows", 0, len(w.c.states.rows)+len(w.c.states.byPlacement))
-	if w.progress[workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}] == 0 {
+	if w.progress[all] == 0 {
 		t.Error("nobody was told")
 	}
 }
@@ -718,7 +718,6 @@ func TestDifference(t *testing.T) {
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	all := workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}
 	row := func(cluster string, synced metav1.ConditionStatus, health tmcv1alpha1.Health, reason string, leaving bool) Row {
 		return Row{Cluster: cluster, Member: workspace.Key{Workspace: "acme", Name: cluster}, Owner: all, Leaving: leaving, Object: tmcv1alpha1.PlacedObject{Kind: "Deployment", Name: "web", Synced: synced, Health: health, Reason: reason, Message: reason + " it is."}}
 	}
@@ -777,7 +776,7 @@ func TestFLT02LanesKeepMembersApart(t *testing.T) {
 			c.EnqueueAll()
 			c.EnqueueWorkspace("acme")
 			c.On(east)
-			c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+			c.Summary(all)
 		})
 	}
 	group.Wait()
@@ -846,8 +845,7 @@ func (b *busy) PlacementOf(schema.GroupResource, *unstructured.Unstructured) (*t
 
 func (b *busy) Copy(workspace.Key, Location) (*unstructured.Unstructured, bool)  { return nil, false }
 func (b *busy) Synced(workspace.Key, schema.GroupVersionResource) bool           { return true }
-func (b *busy) Reachable(workspace.Key) metav1.ConditionStatus                   { return metav1.ConditionTrue }
-func (b *busy) Called(workspace.Key) bool                                        { return true }
+func (b *busy) Reachable(workspace.Key) (answers, called bool)                   { return true, true }
 func (b *busy) Missing(workspace.Key, schema.GroupResource) (string, bool)       { return "", false }
 func (b *busy) Delete(context.Context, workspace.Key, Location, types.UID) error { return nil }
 
@@ -971,7 +969,7 @@ func TestForcedDetachOfAPlacement(t *testing.T) {
 	w.remove(web)
 	w.settle()
 	p.Annotations[tmcv1alpha1.ForceDetachAnnotation] = tmcv1alpha1.ForceDetachValue
-	w.c.EnqueuePlacement(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	w.c.EnqueuePlacement(all)
 	w.settle()
 	if w.objects[web] != nil {
 		t.Error("the object is held")

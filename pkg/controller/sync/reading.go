@@ -8,7 +8,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	tmcv1alpha1 "github.com/kcp-dev/tmc/apis/tmc/v1alpha1"
 	"github.com/kcp-dev/tmc/pkg/transform"
@@ -75,11 +74,8 @@ func (p *pass) wasTold(state *copyState, t target) bool {
 	if !marked || !p.upstream.GetCreationTimestamp().Time.Before(p.c.began) {
 		return false
 	}
-	observed, found, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
-	if !found || err != nil {
-		return p.key.Resource.Group != "apps" // whose controllers always tell
-	}
-	return observed == p.upstream.GetGeneration()
+	observed, told := p.observed()
+	return observed || (!told && p.key.Resource.Group != "apps") // whose controllers always tell
 }
 
 // tellUnlent adds what is said of members that are not known to be lent yet. What runs there counts.

@@ -15,7 +15,29 @@ import (
 	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
-var all = workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}
+// far is a member that another workspace lends.
+var far = workspace.Key{Workspace: "globex", Name: "far"}
+
+// borrowing is a world in which web is divided between far and east, and runs there.
+func borrowing(t *testing.T, weights ...tmcv1alpha1.ClusterWeight) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.join(far)
+	w.runOn(10, &tmcv1alpha1.ReplicaScheduling{Type: tmcv1alpha1.ReplicasDivided, Weights: weights}, far, east)
+	return w
+}
+
+func weight(labels map[string]string, of int32) tmcv1alpha1.ClusterWeight {
+	return tmcv1alpha1.ClusterWeight{ClusterSelector: &metav1.LabelSelector{MatchLabels: labels}, Weight: &of}
+}
+
+// loseLender starts the server anew while the shard of far's lender is away.
+func (w *world) loseLender() {
+	delete(w.names, "far")
+	w.unlent = true
+	w.restart()
+	w.show()
+}
 
 // What was said stands while copies are read; but nothing was said of what is new, or was edited since.
 func TestWhatIsNewIsNotDoneWhileCopiesAreRead(t *testing.T) {
@@ -35,12 +57,7 @@ func TestWhatIsNewIsNotDoneWhileCopiesAreRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.deployment(2, image("nginx"))
-			w.place("all", "east")
-			w.settle()
-			w.run(east, web)
-			w.wait(time.Minute)
+			w := running(t, 2, east)
 			lateCopies(w)
 			tc.change(w)
 			w.c.EnqueueMember(east)
@@ -55,12 +72,7 @@ func TestWhatIsNewIsNotDoneWhileCopiesAreRead(t *testing.T) {
 // Reading ends also where no pass gets as far as to say so.
 func TestReadingEndsInDoubt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.deployment(2, image("nginx"))
-	w.place("all", "east")
-	w.settle()
-	w.run(east, web)
-	w.wait(time.Minute)
+	w := running(t, 2, east)
 	lateCopies(w)
 	w.c.EnqueueMember(east)
 	w.settle()
@@ -82,25 +94,15 @@ func TestReadingEndsInDoubt(t *testing.T) {
 // After a start beside a shard that is away, what is said of members that it lends stands, too.
 func TestWhatRunsOnUnlentMembersCounts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	lent := workspace.Key{Workspace: "globex", Name: "far"}
-	w.join(lent)
-	w.deployment(10, image("nginx"))
-	w.place("all", "far", "east").Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{Type: tmcv1alpha1.ReplicasDivided}
-	w.settle()
-	w.run(lent, web)
-	w.run(east, web)
-	w.wait(time.Minute)
+	w := borrowing(t)
 	ready := func() []any {
 		count, _, _ := unstructured.NestedInt64(w.objects[web].Object, "status", "readyReplicas")
 		observed, _, _ := unstructured.NestedInt64(w.objects[web].Object, "status", "observedGeneration")
 		return []any{count, observed}
 	}
 	wantDiff(t, "status", []any{int64(10), int64(1)}, ready())
-	delete(w.names, "far")
-	w.members[lent].away, w.unlent, w.unregistered[lent] = true, true, true
-	w.restart()
-	w.show()
+	w.members[far].away, w.unregistered[far] = true, true
+	w.loseLender()
 	w.tookPatches()
 	w.wait(readingPatience - time.Second)
 	wantDiff(t, "patches", []string(nil), w.tookPatches())
@@ -115,23 +117,8 @@ func TestWhatRunsOnUnlentMembersCounts(t *testing.T) {
 // Nor is what runs given to it, where weights give more to what has no labels.
 func TestSharesDoNotShrinkWhileLoansAreNotKnown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.join(workspace.Key{Workspace: "globex", Name: "far"})
-	w.deployment(10, image("nginx"))
-	w.place("all", "far", "east").Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
-		Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{
-			{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"known": "true"}}, Weight: new(int32(1))},
-			{ClusterSelector: &metav1.LabelSelector{}, Weight: new(int32(4))},
-		},
-	}
-	w.settle()
-	w.run(w.names["far"], web)
-	w.run(east, web)
-	w.wait(time.Minute)
-	delete(w.names, "far")
-	w.unlent = true
-	w.restart()
-	w.show()
+	w := borrowing(t, weight(map[string]string{"known": "true"}, 1), weight(nil, 4))
+	w.loseLender()
 	w.wait(time.Minute)
 	wantDiff(t, "share while it is not known", int64(5), replicasOn(w, east))
 	w.deployment(10, image("nginx:2"))
@@ -156,27 +143,15 @@ func TestSharesStayWhileLoansAreNotKnown(t *testing.T) {
 		"scaled down a little":  {func(w *world) { w.deployment(6, image("nginx")) }, 5, "True"},
 		"removed on the member": {func(w *world) { delete(w.members[east].truth, w.at(web)); w.show() }, 8, "True"},
 		"known again and scaled": {func(w *world) {
-			w.names["far"], w.unlent = workspace.Key{Workspace: "globex", Name: "far"}, false
+			w.names["far"], w.unlent = far, false
 			w.deployment(20, image("nginx"))
 		}, 10, "True"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.join(workspace.Key{Workspace: "globex", Name: "far"})
-			w.deployment(10, image("nginx"))
-			w.place("all", "far", "east").Spec.ReplicaScheduling = &tmcv1alpha1.ReplicaScheduling{
-				Type: tmcv1alpha1.ReplicasDivided, Weights: []tmcv1alpha1.ClusterWeight{{ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"known": "true"}}, Weight: new(int32(4))}},
-			}
-			w.settle()
-			w.run(w.names["far"], web)
-			w.run(east, web)
-			w.wait(time.Minute)
+			w := borrowing(t, weight(map[string]string{"known": "true"}, 4))
 			wantDiff(t, "share", int64(5), replicasOn(w, east))
-			delete(w.names, "far")
-			w.unlent = true
-			w.restart()
-			w.show()
+			w.loseLender()
 			w.wait(time.Minute)
 			wantDiff(t, "share while it is not known", int64(5), replicasOn(w, east))
 			tc.change(w)

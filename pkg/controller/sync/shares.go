@@ -32,11 +32,10 @@ func (p *pass) shares() shares {
 	if !placement.Divisible(p.key.Resource) {
 		return out
 	}
-	replicas, _, err := unstructured.NestedInt64(p.upstream.Object, "spec", "replicas")
-	if !hasReplicas(p.upstream) || err != nil {
-		replicas = 1 // what Kubernetes takes
+	count, found := replicasOf(p.upstream)
+	if !found {
+		count = 1 // what Kubernetes takes
 	}
-	count := int32(min(max(replicas, 0), mostReplicas))
 	divided := p.c.config.Decisions.Divide(p.placement, p.key.Resource, p.ws().Name, count)
 	for name, share := range divided {
 		out.of[name] = &share
@@ -60,8 +59,8 @@ func (p *pass) share(member workspace.Key, name string, s shares) target {
 	case s.unsure && found && t.replicas != nil && !p.autoscaled():
 		// What runs stays but for what all of them together are not to run any more. Only an edit can leave something undone.
 		stays := min(running, s.all)
-		observed, _, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
-		t.held = stays != *t.replicas && (err != nil || observed != p.upstream.GetGeneration())
+		observed, _ := p.observed()
+		t.held = stays != *t.replicas && !observed
 		t.replicas = &stays
 	}
 	return t
@@ -88,9 +87,15 @@ func (p *pass) running(member workspace.Key) (replicas int32, found bool) {
 	if !found || !isCopyOf(live, p.key.Object) {
 		return 0, false
 	}
-	count, _, err := unstructured.NestedInt64(live.Object, "spec", "replicas")
-	if err != nil {
-		return 0, true
+	replicas, _ = replicasOf(live)
+	return replicas, true
+}
+
+// replicasOf are the replicas that an object asks for, within bounds, and false if it says no number.
+func replicasOf(object *unstructured.Unstructured) (replicas int32, found bool) {
+	count, found, err := unstructured.NestedInt64(object.Object, "spec", "replicas")
+	if !found || err != nil {
+		return 0, false
 	}
 	return int32(min(max(count, 0), mostReplicas)), true
 }

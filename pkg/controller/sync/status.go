@@ -132,6 +132,13 @@ func (p *pass) previousStatus() map[string]any {
 	return previous
 }
 
+// observed reports whether the object's status is of its present generation; told is false if it does not say of which.
+func (p *pass) observed() (present, told bool) {
+	observed, found, err := unstructured.NestedInt64(p.previousStatus(), "observedGeneration")
+	told = found && err == nil
+	return told && observed == p.upstream.GetGeneration(), told
+}
+
 // copies are what the status is summed from: the copies on the members that should have one.
 func (p *pass) copies() []rollup.Copy {
 	out, scaled := make([]rollup.Copy, 0, len(p.wanted)), p.autoscaled()

@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"github.com/kcp-dev/tmc/pkg/workspace"
 )
 
 // TestUnfinishedStatusIsHeldBack for one interval, so that what members make of a generation together is one write.
@@ -70,12 +68,7 @@ func TestUnfinishedStatusIsHeldBack(t *testing.T) {
 // What was being read while the pass looked at it counts as that, although it has been read before the status is written.
 func TestStatusIsNotOfTwoMoments(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.deployment(2, image("nginx"))
-	w.place("all", "east")
-	w.settle()
-	w.run(east, web)
-	w.wait(time.Minute)
+	w := running(t, 2, east)
 	w.patches = nil
 	read := lateCopies(w)
 	p := &pass{c: w.c, key: web, kind: w.kinds[web.Resource], object: w.c.states.object(web)}
@@ -95,13 +88,7 @@ func TestStatusIsNotOfTwoMoments(t *testing.T) {
 // count as not up to date. Not for ever, since other members go on.
 func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.deployment(2, image("nginx"))
-	w.place("all", "east", "west")
-	w.settle()
-	w.run(east, web)
-	w.run(west, web)
-	w.wait(time.Minute)
+	w := running(t, 2, east, west)
 	w.patches = nil
 	observed := func() int64 {
 		found, _, _ := unstructured.NestedInt64(w.objects[web].Object, "status", "observedGeneration")
@@ -122,7 +109,7 @@ func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
 	w.c.EnqueueMember(east)
 	w.wait(readingPatience - time.Second)
 	wantDiff(t, "patches before the member was called", []string(nil), w.patches)
-	sum := w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"})
+	sum := w.c.Summary(all)
 	wantDiff(t, "copies that are desired, synced and being read", []int32{2, 1, 1}, []int32{sum.Desired, sum.Synced, sum.Reading})
 	wantDiff(t, "rows before the member was called", []string{"east Unknown Healthy Syncing", "west True Healthy"}, w.rows(web))
 	w.wait(2 * time.Second)
@@ -137,5 +124,5 @@ func TestStatusWaitsForCopiesThatAreRead(t *testing.T) {
 	w.wait(readingPatience + time.Minute)
 	wantDiff(t, "patches when they cannot be read", 1, len(w.patches))
 	wantDiff(t, "observed generation when they cannot be read", int64(0), observed())
-	wantDiff(t, "copies that are being read when they cannot be", int32(0), w.c.Summary(workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"}).Reading)
+	wantDiff(t, "copies that are being read when they cannot be", int32(0), w.c.Summary(all).Reading)
 }

@@ -382,12 +382,7 @@ func TestNamespaceThatIsUsedAgainStays(t *testing.T) {
 // While a selector cannot be parsed that may have selected an object, its copies stay; what it needs is kept up to date.
 func TestCopiesStayWhileItIsUnclearWhoseTheyAre(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.deployment(1, image("nginx"))
-	w.place("all", "east")
-	w.settle()
-	w.run(east, web)
-	w.wait(time.Second)
+	w := running(t, 1, east)
 	w.took()
 	w.placements, w.unclear = nil, true
 	w.c.EnqueueAll()

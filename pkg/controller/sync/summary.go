@@ -120,7 +120,7 @@ func made(gr schema.GroupResource, live *unstructured.Unstructured) int32 {
 	sum := int64(0)
 	for _, field := range fields {
 		count, _, _ := unstructured.NestedInt64(live.Object, "status", field) // what is no number counts nothing
-		sum += min(max(count, 0), 1<<30)
+		sum += min(max(count, 0), mostReplicas)
 	}
-	return int32(min(sum, 1<<30))
+	return int32(min(sum, mostReplicas))
 }

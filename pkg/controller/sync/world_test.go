@@ -45,6 +45,7 @@ var (
 var (
 	web      = Key{Resource: deploymentsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "web"}}
 	settings = Key{Resource: configmapsGR, Object: workspace.Key{Workspace: "acme", Namespace: "shop", Name: "settings"}}
+	all      = workspace.Key{Workspace: "acme", Namespace: "shop", Name: "all"} // the Placement that most tests have
 	shop     = Key{Resource: namespacesGR, Object: workspace.Key{Workspace: "acme", Name: "shop"}}
 )
 
@@ -122,6 +123,30 @@ func newWorld(t testing.TB) *world {
 		w.join(key)
 	}
 	return w
+}
+
+// running is a world in which web runs on members of the workspace, and nothing has happened for a while.
+func running(t *testing.T, replicas int64, members ...workspace.Key) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.runOn(replicas, nil, members...)
+	return w
+}
+
+// runOn places web on members, by the names of their registrations, and lets it run there.
+func (w *world) runOn(replicas int64, divided *tmcv1alpha1.ReplicaScheduling, members ...workspace.Key) {
+	w.t.Helper()
+	w.deployment(replicas, image("nginx"))
+	names := make([]string, 0, len(members))
+	for _, member := range members {
+		names = append(names, member.Name)
+	}
+	w.place("all", names...).Spec.ReplicaScheduling = divided
+	w.settle()
+	for _, member := range members {
+		w.run(member, web)
+	}
+	w.wait(time.Minute)
 }
 
 // restart forgets everything that a process remembers.
@@ -610,19 +635,10 @@ func (m *member) lacks(gvr schema.GroupVersionResource) (string, bool) {
 	return message, missing
 }
 
-func (d downstream) Reachable(key workspace.Key) metav1.ConditionStatus {
-	switch m, known := d.members[key]; {
-	case !known, m.away:
-		return metav1.ConditionFalse
-	case m.uncalled:
-		return metav1.ConditionUnknown
-	}
-	return metav1.ConditionTrue
-}
-
-func (d downstream) Called(key workspace.Key) bool {
+func (d downstream) Reachable(key workspace.Key) (answers, called bool) {
 	m, known := d.members[key]
-	return known && !m.uncalled
+	called = known && !m.uncalled
+	return called && !m.away, called
 }
 
 func (d downstream) Missing(key workspace.Key, gr schema.GroupResource) (string, bool) {
